@@ -1,0 +1,164 @@
+"""Budget to segments: which span is shown at which tier, in what order, and what was left out.
+
+The unit is a span: a run of whole turns that share a page, or a turn that stays text. Choosing tiers is rate-distortion
+allocation: maximise the sum of weight x readable(tier) x information under a number of tokens. The choice is greedy on the
+upper convex hull of each span's (tokens, value) points, which is optimal but for the last step that does not fit
+(Shoham and Gersho, "Efficient bit allocation for an arbitrary set of quantizers", 1988).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier
+
+READABLE: Mapping[str, float] = {"text": 1.0, "vivid": 0.97, "clear": 0.9, "dense": 0.6, "card": 0.12, "handle": 0.0}
+PREAMBLE = (
+    "Earlier turns of this conversation follow as pages: pictures of their text, oldest first. A mark such as u17 or a18 is the number "
+    "of a turn by the user or the assistant, ↵ a line break, ⟨U+…⟩ a character that could not be drawn. Lists of exact strings stand beside "
+    "the pages; trust them over the pictures. What you cannot read or find here, look up with recall_memory; do not guess."
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Turns `first`..`last` as the planner sees them.
+
+    `costs` has the tokens of every tier that can be had; `most` is the sharpest tier that age and strength allow;
+    `information` is measured in raw text tokens; `guard` is 0, or 1 for an instruction and 2 for a pin, which stay text.
+    """
+
+    first: int
+    last: int
+    tier: Tier
+    most: Tier
+    costs: Mapping[Tier, int]
+    information: float
+    weight: float = 1.0
+    guard: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One piece of the assembled context: `kind` is a tier, `preamble`, `facts`, `recalled` or `current`."""
+
+    kind: str
+    turns: tuple[int, int] | None
+    tokens: int
+    page: int | None = None
+    text: str | None = field(default=None, repr=False)
+    look: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What stands before the text turns: segments for turns up to `through`; reasoning up to turn `floor` is stripped."""
+
+    through: int = 0
+    floor: int = 0
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its segments."""
+        return sum(s.tokens for s in self.segments)
+
+    def to_json(self) -> str:
+        """A JSON text from which `from_json` makes the same plan."""
+        return json.dumps({"through": self.through, "floor": self.floor, "segments": [asdict(s) for s in self.segments]})
+
+    @staticmethod
+    def from_json(text: str) -> Plan:
+        """The plan that `to_json` wrote."""
+        given: dict[str, Any] = json.loads(text)
+        segments = tuple(Segment(**{**s, "turns": tuple(s["turns"]) if s["turns"] else None}) for s in given["segments"])
+        return Plan(given["through"], given["floor"], segments)
+
+
+def choices(span: Span) -> list[Tier]:
+    """The tiers that this span may be shown at: not sharper than `most`, and text only where no allowed picture is cheaper."""
+    if span.guard:
+        return ["text"]
+    allowed: list[Tier] = [t for t in TIERS if t in span.costs and RANK[t] >= RANK[span.most]]
+    cheapest = min((span.costs[t] for t in allowed if t != "handle"), default=None)
+    if "text" in span.costs and "text" not in allowed and (cheapest is None or span.costs["text"] <= cheapest or not _drawn(allowed, span)):
+        allowed.insert(0, "text")
+    return allowed
+
+
+def _drawn(allowed: Sequence[Tier], span: Span) -> bool:
+    """Is there an allowed picture, or is the span so old that no picture is wanted?"""
+    return any(t in DRAWN for t in allowed) or RANK[span.most] >= RANK["card"]
+
+
+def allocate(spans: Sequence[Span], room: int) -> list[Tier] | None:
+    """A tier for each span, at most `room` tokens in all; None if not even the cheapest choices fit."""
+    hulls = [_hull(span) for span in spans]
+    chosen = [hull[0] for hull in hulls]
+    left = room - sum(cost for cost, _, _ in chosen)
+    if left < 0:
+        return None
+    for _, index, level in _steps(hulls):
+        extra = hulls[index][level][0] - chosen[index][0]
+        if chosen[index] is hulls[index][level - 1] and extra <= left:
+            chosen[index], left = hulls[index][level], left - extra
+    return [tier for _, _, tier in chosen]
+
+
+Point = tuple[int, float, Tier]
+
+
+def _steps(hulls: Sequence[Sequence[Point]]) -> list[tuple[float, int, int]]:
+    """All steps up all hulls, (minus slope, span, level): steepest first, newer spans first where equal."""
+    steps = [
+        (-(hull[level][1] - hull[level - 1][1]) / (hull[level][0] - hull[level - 1][0]), -index, level)
+        for index, hull in enumerate(hulls)
+        for level in range(1, len(hull))
+    ]
+    return [(slope, -index, level) for slope, index, level in sorted(steps)]
+
+
+def _hull(span: Span) -> list[Point]:
+    """The upper convex hull of a span's (tokens, value) points, cheapest first."""
+    value = span.weight * span.information
+    points = sorted((span.costs.get(t, 0), -value * READABLE[t], t) for t in choices(span))
+    hull: list[Point] = []
+    for cost, negative, tier in points:
+        point: Point = (cost, -negative, tier)
+        if hull and point[1] <= hull[-1][1]:
+            continue
+        while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-2], point):
+            hull.pop()
+        if hull and hull[-1][0] == cost:
+            hull.pop()
+        hull.append(point)
+    return hull
+
+
+def _slope(a: Point, b: Point) -> float:
+    return (b[1] - a[1]) / (b[0] - a[0])
+
+
+def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as ranges (first, last)."""
+    out: list[tuple[int, int]] = []
+    for n in numbers:
+        if out and n == out[-1][1] + 1:
+            out[-1] = (out[-1][0], n)
+        else:
+            out.append((n, n))
+    return out
+
+
+def handle_line(first: int, last: int) -> str:
+    """What stands for turns that are not shown: which they are and how to get them back."""
+    turns = f"Turn {first} is" if first == last else f"Turns {first}-{last} are"
+    return f"[{turns} not shown; recall_memory('{first}-{last}') or a search brings them back.]"
+
+
+def card_line(first: int, last: int, card: str) -> str:
+    """A card as text: the turns that it stands for and their readable extract."""
+    return f"[Turns {first}-{last}, extract] {card}"

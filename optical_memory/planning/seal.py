@@ -1,0 +1,160 @@
+"""Old turns to spans: which turns share a page, and what each tier of it would cost.
+
+A page holds whole neighbouring turns and never reflows afterwards. Turns that must stay text (instructions, pins, the
+anchor of a run) part the pages. A turn larger than a page becomes a span of its own with several images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from optical_memory.cost import Profile
+from optical_memory.pages import RENDERER, Sheet, Style, TurnText, measure
+from optical_memory.planning.tiers import DRAWN, Tier
+
+PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
+SMALLEST = 150   # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A turn that may be sealed: what is drawn of it, its raw text tokens, and whether it must stay text (see Span.guard)."""
+
+    drawn: TurnText
+    tokens: int
+    guard: int = 0
+    drawable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A span not yet stored: its turns and, for each tier that pays, the sizes of its images in pixels."""
+
+    first: int
+    last: int
+    sizes: Mapping[Tier, tuple[Size, ...]] = field(default_factory=dict)
+    guard: int = 0
+
+
+def look(style: Style, sheet: Sheet) -> str:
+    """The name of a way to draw: images of one look and one text are the same bytes."""
+    return f"{style.key}/{sheet.key}/{RENDERER}"
+
+
+def sheet_for(profile: Profile, budget: int) -> Sheet | None:
+    """The page geometry for a budget in tokens: about a sixteenth of it, or the most pixels per token below a quarter."""
+    if not profile.vision or not profile.sheet_steps:
+        return None
+    widest = profile.sheet_steps[-1]
+    if widest.crop:
+        return _cropped(profile, widest, max(budget // PAGE_SHARE, SMALLEST))
+    for share in (PAGE_SHARE, 4, 1):
+        fitting = [s for s in profile.sheet_steps if profile.image(s.width, s.height) <= budget // share]
+        if fitting:
+            return max(fitting, key=lambda s: (s.width * s.height / profile.image(s.width, s.height), s.height))
+    return None
+
+
+def _cropped(profile: Profile, sheet: Sheet, most: int) -> Sheet:
+    height = sheet.height
+    while height > sheet.step and profile.image(sheet.width, height) > most:
+        height -= sheet.step
+    return replace(sheet, height=height)
+
+
+def smaller(profile: Profile, sheet: Sheet) -> list[Sheet]:
+    """The geometries that a lower tier of a page may have, smallest first: only whole-page sheets come in steps."""
+    if sheet.crop:
+        return [sheet]
+    return [s for s in profile.sheet_steps if s.width * s.height <= sheet.width * sheet.height]
+
+
+def looks(profile: Profile, sheet: Sheet, turns: Sequence[TurnText]) -> dict[Tier, tuple[Style, Sheet, tuple[Size, ...]]]:
+    """How these turns would be drawn at each tier: the style, the sheet, and the sizes of the images."""
+    found: dict[Tier, tuple[Style, Sheet, tuple[Size, ...]]] = {}
+    for tier in DRAWN:
+        style = profile.tiers.get(tier)
+        if style is None:
+            continue
+        options = [(s, tuple((w, h) for _, _, w, h in measure(turns, style, s))) for s in smaller(profile, sheet)]
+        best, sizes = min(options, key=lambda o: sum(profile.image(*size) for size in o[1]))
+        found[tier] = (style, best, sizes)
+    return found
+
+
+def seal(turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True) -> list[Draft]:
+    """Spans for these turns, in order and without gaps.
+
+    `tier_of(number)` is the tier that a turn's age asks for: a page is filled at the tier at which it is first shown. With
+    `partial=False` the last page is left unsealed while it is not full (where a half-empty page costs as much).
+    """
+    drafts: list[Draft] = []
+    for guard, run in _runs(turns, sheet is not None):
+        if guard or sheet is None or not run[0].drawable:
+            drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard) for t in run]
+        else:
+            drafts += _pages([t.drawn for t in run], profile, sheet, tier_of)
+    if not partial and drafts and sheet is not None and not sheet.crop:
+        return drafts[: _full(drafts)]
+    return drafts
+
+
+def _full(drafts: Sequence[Draft]) -> int:
+    """How many drafts to keep so that the newest page, which may still grow, is not among them."""
+    last = max((i for i, d in enumerate(drafts) if d.sizes), default=-1)
+    return last if last == len(drafts) - 1 else len(drafts)
+
+
+def _runs(turns: Sequence[Old], pages: bool) -> Iterator[tuple[bool, list[Old]]]:
+    run: list[Old] = []
+    for turn in turns:
+        if run and (bool(run[0].guard), run[0].drawable) != (bool(turn.guard), turn.drawable):
+            yield bool(run[0].guard), run
+            run = []
+        run.append(turn)
+    if run:
+        yield bool(run[0].guard), run
+
+
+def _pages(turns: Sequence[TurnText], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier]) -> list[Draft]:
+    drafts: list[Draft] = []
+    for part in _batches(turns, profile, sheet, tier_of):
+        sizes = {tier: found[2] for tier, found in looks(profile, sheet, part).items()}
+        drafts.append(Draft(part[0].number, part[-1].number, sizes))
+    return drafts
+
+
+def _batches(turns: Sequence[TurnText], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier]) -> Iterator[list[TurnText]]:
+    """The turns in portions of a page each, as full as the tier at which they are first shown allows."""
+    start = 0
+    while start < len(turns):
+        style = _style(profile, tier_of(turns[start].number))
+        end = start
+        while end < len(turns) and _style(profile, tier_of(turns[end].number)) == style:
+            end += 1
+        if style is None:
+            style = next(s for s in profile.tiers.values() if s is not None)
+        yield from _split(turns[start:end], style, sheet)
+        start = end
+
+
+def _style(profile: Profile, tier: Tier) -> Style | None:
+    """The style of a tier, or of the faintest drawn tier where the wanted one is not drawn."""
+    wanted = profile.tiers.get(tier)
+    return wanted or next((profile.tiers[t] for t in reversed(DRAWN) if profile.tiers.get(t) is not None), None)
+
+
+def _split(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[list[TurnText]]:
+    """Portions by what fits: pages that share a turn (one too large for a page) make one portion."""
+    by_number = {t.number: t for t in turns}
+    first = last = None
+    for page_first, page_last, _, _ in measure(turns, style, sheet):
+        if first is not None and last is not None and page_first > last:
+            yield [by_number[n] for n in range(first, last + 1)]
+            first = None
+        first = page_first if first is None else first
+        last = page_last
+    if first is not None and last is not None:
+        yield [by_number[n] for n in range(first, last + 1)]

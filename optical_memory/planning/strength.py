@@ -1,0 +1,53 @@
+"""How strong a memory is: importance found without a model, pins, recalls, and weights that the host gives.
+
+Strength slows age: a span of strength s feels its age divided by 1 + s, so a stronger span never fades sooner.
+"""
+
+from __future__ import annotations
+
+import re
+
+_INSTRUCTION = re.compile(
+    r"\b(?:always|never|must(?:n't| not)?|do not|don't|make sure|be sure to|remember (?:to|that)|from now on|only ever|"
+    r"under no circumstances|requirements?:|rules?:|important:|note:|prefer(?:red)?|instead of|in future)\b",
+    re.IGNORECASE,
+)
+_CORRECTION = re.compile(r"\b(?:actually|correction|i meant|not (?:what|that)|that's wrong|no, |wrong|rather than|scratch that|sorry, )", re.IGNORECASE)
+_DECISION = re.compile(r"\b(?:decided|we(?:'ll| will) (?:go|use)|let's (?:go|use)|agreed|final(?:ly|ised|ized)?|chose|settled|approved|confirmed)\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(?:not|never|no longer|cannot|can't|won't|without|except|unless)\b", re.IGNORECASE)
+_LISTED = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+\S", re.MULTILINE)
+_NUMBER = re.compile(r"\d")
+_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]{2,}")
+
+
+def is_instruction(role: str, text: str) -> bool:
+    """Is this turn one that must not be left to a picture: a user's standing order, or an enumerated list of requirements?
+
+    The rule is strict on purpose: in a chat every second turn is a user's, and most of them order nothing.
+    """
+    if role != "user" or len(text) > 4_000:
+        return False
+    return bool(_INSTRUCTION.search(text) and (_LISTED.search(text) or _ordering(text)))
+
+
+def _ordering(text: str) -> bool:
+    """A short message with an order in it, not a story in which the word occurs."""
+    return len(text) <= 400 and bool(re.search(r"\b(?:always|never|must|do not|don't|make sure|from now on)\b", text, re.IGNORECASE)) and bool(
+        re.search(r"(?:^|[.!?;:,]\s+|\bplease\s+|\byou (?:must|should)\s+)(?:always|never|do not|don't|make sure|from now on|you must)\b", text, re.IGNORECASE)
+    )
+
+
+def importance(role: str, text: str) -> float:
+    """Importance of a turn between 0 (chatter) and 1, from its words alone: no model is asked."""
+    head = text[:8_000]
+    score = 0.1 if role == "user" else 0.0
+    score += 0.3 * bool(_INSTRUCTION.search(head)) * (role in ("user", "system"))
+    score += 0.2 * bool(_DECISION.search(head)) + 0.15 * bool(_CORRECTION.search(head))
+    score += 0.1 * bool(_NEGATION.search(head)) + 0.1 * ("?" in head)
+    score += 0.1 * bool(_NUMBER.search(head)) + 0.1 * bool(_NAME.search(head))
+    return round(min(1.0, score), 3)
+
+
+def strength(importance: float, recalls: int = 0, weight: float | None = None) -> float:
+    """Strength of a turn, 0 or more: its importance (or the host's weight instead), and one half for each recall."""
+    return max(0.0, weight if weight is not None else importance) + 0.5 * recalls
