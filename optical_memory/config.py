@@ -1,0 +1,104 @@
+"""Settings, frozen once made: `MemoryConfig`, from keywords or from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from optical_memory.errors import ConfigError
+
+DEFAULT_BUDGET = 32_000  # tokens: what we use at most unless told otherwise
+
+
+class MemoryConfig(BaseModel):
+    """How a memory behaves. Unknown fields are refused; every default is one that we would ship.
+
+    model      the model that will read the memory, such as "claude-opus-5"; decides page sizes, tiers and costs
+    budget     tokens of a whole model call by the model's own price rules; None: from the model, at most 32,000
+    keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); they take at most half of the budget
+    schedule   how age lowers the tier: "staircase", "half_life", "never", a DecaySchedule (its JSON) or a callable
+    recall     tokens that automatic recall may spend on a call: ("tokens", n); 0 switches it off
+    low_mark   a step fills the budget up to this share, so that the next step is far away (0.3 to 1)
+    facts      share of the budget for the fact sheet (0 to 0.5)
+    horizon    turns over which a step must pay for the provider's rewritten cache
+    strict     raise ConfigError for a model that is not known, instead of counting high and warning once
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    model: str | None = None
+    budget: int | None = Field(default=None, ge=1)
+    keep: tuple[Literal["turns", "tokens"], int] = ("turns", 12)
+    schedule: Any = "staircase"
+    recall: tuple[Literal["tokens"], int] = ("tokens", 1_500)
+    low_mark: float = Field(default=0.8, ge=0.3, le=1.0)
+    facts: float = Field(default=0.08, ge=0.0, le=0.5)
+    horizon: float = Field(default=20, gt=0)
+    strict: bool = False
+
+    @field_validator("keep", "recall")
+    @classmethod
+    def _not_negative(cls, value: tuple[str, int]) -> tuple[str, int]:
+        if value[1] < 0:
+            raise ValueError("give 0 or more")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule(cls, value: Any) -> Any:
+        if not callable(value) and not isinstance(value, str):
+            raise ValueError("give staircase, half_life, never, a DecaySchedule or a callable")
+        return value
+
+    def public(self) -> dict[str, Any]:
+        """The settings as JSON-safe values; a callable schedule is given by its name."""
+        given = self.model_dump(mode="python")
+        schedule = given["schedule"]
+        if hasattr(schedule, "to_json"):
+            given["schedule"] = schedule.to_json()
+        elif callable(schedule):
+            given["schedule"] = f"callable {getattr(schedule, '__qualname__', type(schedule).__name__)}"
+        return given | {"keep": list(self.keep), "recall": list(self.recall)}
+
+
+def make(**fields: Any) -> MemoryConfig:
+    """A MemoryConfig from keywords; what is None is left at its default. Raises ConfigError naming field, value and reason."""
+    try:
+        return MemoryConfig(**{k: v for k, v in fields.items() if v is not None})
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def from_toml(path: str | Path) -> MemoryConfig:
+    """A MemoryConfig from the table [optical_memory] of a TOML file, or from its top level if it has no such table.
+
+    Raises ConfigError if the file cannot be read or has a field that is unknown or cannot be used.
+    """
+    try:
+        given: Mapping[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    table = given.get("optical_memory", given)
+    try:
+        return make(**_tupled(table))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _tupled(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+
+
+def _explain(error: ValidationError) -> str:
+    problems = []
+    for e in error.errors():
+        field = ".".join(map(str, e["loc"]))
+        if e["type"] == "extra_forbidden":
+            problems.append(f"unknown setting {field!r}; the settings are {', '.join(MemoryConfig.model_fields)}")
+        else:
+            problems.append(f"{field} = {e['input']!r}: {e['msg']}")
+    return "; ".join(problems)
