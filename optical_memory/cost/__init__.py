@@ -1,0 +1,25 @@
+"""What text and images cost and what models read: dated tables, and small pure functions over them."""
+
+from __future__ import annotations
+
+from optical_memory.cost.images import image_size, image_tokens, served_size
+from optical_memory.cost.prices import Price, break_even, price_of, step_pays
+from optical_memory.cost.profiles import Profile, known, profile, register_model
+from optical_memory.cost.text import count_o200k, counter_name, text_tokens
+
+__all__ = [
+    "Price",
+    "Profile",
+    "break_even",
+    "count_o200k",
+    "counter_name",
+    "image_size",
+    "image_tokens",
+    "known",
+    "price_of",
+    "profile",
+    "register_model",
+    "served_size",
+    "step_pays",
+    "text_tokens",
+]
