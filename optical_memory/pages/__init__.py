@@ -1,0 +1,19 @@
+"""Text to pages, pure: the same turns, style and sheet give the same bytes in any process.
+
+turns -> `kinds` (compact form) -> `marks` (visible codes) -> `layout` (every glyph in its place) -> `render` (PNG)
+
+`glyphs` holds the shipped atlas, `card` knows what matters most in a text, `sheets` the words used here.
+"""
+
+from __future__ import annotations
+
+from optical_memory.pages.card import headlines
+from optical_memory.pages.layout import Layout, fit, layout, measure
+from optical_memory.pages.marks import drawable
+from optical_memory.pages.render import RENDERER, render_page
+from optical_memory.pages.sheets import Sheet, Style, TurnText
+
+__all__ = [
+    "RENDERER", "Layout", "Sheet", "Style", "TurnText", "drawable", "fit", "headlines", "layout", "measure",
+    "render_page",
+]  # fmt: skip

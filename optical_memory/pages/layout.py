@@ -1,0 +1,331 @@
+"""Turns to pages: every glyph has its place before anything is drawn.
+
+turns -> `shape` (glyphs and pen positions of a text) -> `broken` (lines, greedy) -> `Draft` (a page being filled)
+-> `Layout` (a page with every glyph in its place)
+
+Lengths along a line are in master pixels (`CELL` of them are one line pitch), so that breaking lines is integer
+arithmetic; places on a finished page are in quarter pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optical_memory.errors import ConfigError
+from optical_memory.pages.card import salient
+from optical_memory.pages.glyphs import CELL, PHASES, face
+from optical_memory.pages.kinds import normalise
+from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points, visible
+from optical_memory.pages.sheets import Sheet, Style, TurnText
+
+MARGIN = 2  # pixels of paper on every side
+RULE = 1  # pixels of the rule between gutter and text, with a pixel of paper on either side
+LEAST_DIGITS = 12  # a box narrower than this many digits is refused
+SLACK = 0.03  # a line may end early by this share of its width to keep a word whole
+NAME = 24  # characters of a speaker's name that are shown
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """One page, ready to be drawn. `chars` is how many characters of source text it shows, `missing` how many of them
+    as codes such as ⟨U+4F60⟩; `first` and `last` are turn numbers; sides are pixels."""
+
+    first: int
+    last: int
+    width: int
+    height: int
+    style: Style
+    chars: int
+    missing: int
+    left: int  # first pixel column of the text box; the rule stands two before it
+    gutter: dict[int, str]  # line -> label of the first turn that starts there
+    glyphs: NDArray[np.int32]
+    x: NDArray[np.int32]  # pen positions in quarter pixels from the page's left
+    line: NDArray[np.int32]
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of everything that decides the pixels."""
+        head = f"{self.style.key} {self.width}x{self.height} {self.left} {self.gutter}"
+        arrays = (self.glyphs, self.x, self.line)
+        return hashlib.sha256(b"".join((head.encode(), *(a.astype("<i4").tobytes() for a in arrays)))).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and self.key == other.key
+
+    def lines(self) -> list[str]:
+        """What is drawn in the text box, line by line: what a reader should read."""
+        font = face(self.style.face)
+        codes = font.regular.codes[self.glyphs % font.count].astype("<u4")
+        ends = np.searchsorted(self.line, np.arange(1, self.line[-1] + 2)) if len(codes) else []
+        return [part.tobytes().decode("utf-32-le") for part in np.split(codes, ends)[:-1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A text as glyphs. `edge[i]` is the pen before glyph i; `soft[i]` the last glyph, up to i, before which a line
+    may end; `space` tells the blanks, which vanish at a line's end."""
+
+    glyphs: NDArray[np.int32]
+    edge: Ints
+    soft: NDArray[np.int32]
+    space: NDArray[np.bool_]
+
+    @property
+    def width(self) -> int:
+        """Length in master pixels."""
+        return int(self.edge[-1])
+
+
+def shape(text: str, style: Style) -> Shape:
+    """Glyphs, pen positions and line ends of a text of drawable characters and marks."""
+    font, codes = face(style.face), points(text)
+    glyphs = font.glyphs(codes)
+    if style.bold:
+        glyphs = glyphs + np.int32(font.count) * salient(text)
+    edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(font.advance[glyphs])))
+    space = codes == ord(" ")
+    ends = np.zeros(len(codes) + 1, bool)
+    ends[:-1] = space
+    ends[1:] |= (codes == ord(NEWLINE)) | (codes == ord(PARAGRAPH))
+    here = np.arange(len(codes) + 1, dtype=np.int32)
+    return Shape(glyphs, edge, np.maximum.accumulate(np.where(ends, here, 0)), space)
+
+
+def broken(text: Shape, start: int, room: int, slack: int, wrap: int) -> tuple[int, int, bool]:
+    """The glyphs `start` to `end` that fit into `room`, the glyph to go on with, and whether a word was cut.
+
+    A line ends between words where that wastes at most `slack`, else inside a word, leaving `wrap` for the mark.
+    """
+    limit = int(text.edge[start]) + room
+    end = int(text.edge.searchsorted(limit, "right")) - 1
+    if end >= len(text.glyphs):
+        return end, end, False
+    soft = int(text.soft[end])
+    if soft > start and limit - int(text.edge[soft]) <= slack:
+        return soft, _past_blanks(text, soft), False
+    hard = int(text.edge.searchsorted(limit - wrap, "right")) - 1
+    return (hard, hard, True) if hard > start else (start, start, False)
+
+
+def _past_blanks(text: Shape, at: int) -> int:
+    while at < len(text.glyphs) and text.space[at]:
+        at += 1
+    return at
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where text stands on a sheet: its first pixel column, lines, and the width of a line in master pixels."""
+
+    left: int
+    rows: int
+    room: int
+    digits: int  # of a turn's number that the gutter has place for
+
+    @classmethod
+    def of(cls, style: Style, sheet: Sheet, digits: int) -> Box:
+        """The box beside a gutter for numbers of `digits` digits. `ConfigError` if the sheet is too small for it."""
+        font = face(style.face)
+        digit = int(font.advance[font.glyph[ord("0")]])
+        left = MARGIN + -(-digit * (digits + 1) * style.size // CELL) + 1 + RULE + 1
+        room = (sheet.width - MARGIN - left) * CELL // style.size
+        rows = (sheet.height - 2 * MARGIN) // style.size
+        if rows < 1 or room < LEAST_DIGITS * digit:
+            raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.size} pixels: use a larger sheet")
+        return cls(left, rows, room, digits)
+
+
+def _digits(turn: TurnText) -> int:
+    """Two at least: a page ends where numbers get another digit, and that should be rare."""
+    return max(2, len(turn.label) - 1)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A page being filled: pieces are (shape, start, end, line, pen in master pixels)."""
+
+    style: Style
+    sheet: Sheet
+    box: Box
+    pieces: list[tuple[Shape, int, int, int, int]] = field(default_factory=list)
+    gutter: dict[int, str] = field(default_factory=dict)
+    line: int = 0
+    pen: int = 0
+    day: str | None = None
+    turns: list[int] = field(default_factory=list)
+    chars: int = 0
+    missing: int = 0
+
+    @property
+    def height(self) -> int:
+        """Pixels: the lines in use, rounded up to the sheet's step, or the full height where it is not cropped."""
+        if not self.sheet.crop:
+            return self.sheet.height
+        used = 2 * MARGIN + (self.line + 1) * self.style.size
+        return min(self.sheet.height, -(-used // self.sheet.step) * self.sheet.step)
+
+    def put(self, turn: TurnText, text: Shape, start: int) -> int:
+        """Set a turn from glyph `start` on; the first glyph that found no place (-1: not even the mark did)."""
+        if not self._begin(turn, start > 0):
+            return -1
+        self.day = turn.date or self.day
+        self.turns.append(turn.number)
+        end = self._set(text, start)
+        self._count(turn, start, end, len(text.glyphs))
+        return end
+
+    def holds(self, turn: TurnText, text: Shape) -> bool:
+        """Set a whole turn if there is place for it, else leave the page as it was."""
+        if _digits(turn) > self.box.digits:
+            return False
+        pieces, labels, turns = len(self.pieces), len(self.gutter), len(self.turns)
+        before = (self.line, self.pen, self.day, self.chars, self.missing)
+        if self.put(turn, text, 0) == len(text.glyphs):
+            return True
+        self.line, self.pen, self.day, self.chars, self.missing = before
+        del self.pieces[pieces:], self.turns[turns:]
+        for line in list(self.gutter)[labels:]:
+            del self.gutter[line]
+        return False
+
+    def _begin(self, turn: TurnText, continued: bool) -> bool:
+        """Set the turn's mark: label in the gutter if the line has none yet, else inline."""
+        mark = self._mark(turn, continued)
+        if self.pen and self.pen + mark.width + CELL > self.box.room:
+            self._feed()
+            mark = self._mark(turn, continued)
+        if self.line >= self.box.rows:
+            return False
+        self.gutter.setdefault(self.line, turn.label)
+        self._place(mark, 0, len(mark.glyphs))
+        return True
+
+    def _mark(self, turn: TurnText, continued: bool) -> Shape:
+        """The longest of the mark's forms that leaves a quarter of a line to the text."""
+        label = turn.label if self.line in self.gutter else ""
+        date = visible(turn.date[:10]) if turn.date and turn.date != self.day else ""
+        name = visible(turn.name[:NAME]) if turn.name else ""
+        more = "…" if continued else ""
+        forms = (mark_of(self.style, label, date, name, more), mark_of(self.style, label, date, more))
+        fitting = (form for form in forms if form.width <= self.box.room * 3 // 4)
+        return next(fitting, mark_of(self.style, label, more))
+
+    def _feed(self) -> None:
+        self.line, self.pen = self.line + 1, 0
+
+    def _set(self, text: Shape, start: int) -> int:
+        """Line by line until the text or the page ends."""
+        wrap = mark_of(self.style, WRAP)
+        slack = int(self.box.room * SLACK)
+        while start < len(text.glyphs):
+            end, after, cut = broken(text, start, self.box.room - self.pen, slack, wrap.width)
+            self._place(text, start, end)
+            if cut:
+                self._place(wrap, 0, 1)
+            start = after
+            if start < len(text.glyphs):
+                if self.line + 1 >= self.box.rows:
+                    return start
+                self._feed()
+        return start
+
+    def _place(self, text: Shape, start: int, end: int) -> None:
+        self.pieces.append((text, start, end, self.line, self.pen))
+        self.pen += int(text.edge[end] - text.edge[start])
+
+    def _count(self, turn: TurnText, start: int, end: int, glyphs: int) -> None:
+        """Characters of source, shared out by glyphs where a turn is cut over pages."""
+        for name, total in (("chars", len(turn.text)), ("missing", lacking(turn.text))):
+            part = total * end // glyphs - total * start // glyphs if glyphs else total
+            setattr(self, name, getattr(self, name) + part)
+
+    def finished(self) -> Layout:
+        """The page with every glyph in its place."""
+        sizes = [end - start for _, start, end, _, _ in self.pieces]
+        glyphs = [s.glyphs[start:end] for s, start, end, _, _ in self.pieces]
+        pens = [s.edge[start:end] + (pen - s.edge[start]) for s, start, end, _, pen in self.pieces]
+        place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.size)
+        return Layout(
+            self.turns[0], self.turns[-1], self.sheet.width, self.height, self.style, self.chars, self.missing,
+            self.box.left, self.gutter, np.concatenate(glyphs), place,
+            np.repeat(np.array([piece[3] for piece in self.pieces], np.int32), sizes),
+        )  # fmt: skip
+
+
+def _quarters(pens: Ints, size: int) -> NDArray[np.int32]:
+    """Master pixels to the nearest quarter of a page pixel, at a line pitch of `size` pixels."""
+    return ((pens * (size * PHASES) + CELL // 2) // CELL).astype(np.int32)
+
+
+def label_places(page: Layout) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """All glyphs of a page with x and line, those of the gutter's labels included."""
+    shapes = [(shape(label, Style(page.style.size, page.style.face)), line) for line, label in page.gutter.items()]
+    glyphs = [page.glyphs, *(s.glyphs for s, _ in shapes)]
+    x = [page.x, *(MARGIN * PHASES + _quarters(s.edge[:-1], page.style.size) for s, _ in shapes)]
+    line = [page.line, *(np.full(len(s.glyphs), at, np.int32) for s, at in shapes)]
+    return np.concatenate(glyphs), np.concatenate(x), np.concatenate(line)
+
+
+@lru_cache(maxsize=4096)
+def mark_of(style: Style, *parts: str) -> Shape:
+    """A turn's mark such as ⟪a18 2024-05-20⟫, or the bare wrap mark."""
+    text = " ".join(part for part in parts if part)
+    return shape(text if text == WRAP else text.join(TURN), style)
+
+
+def _fresh(turn: TurnText, style: Style, sheet: Sheet) -> Draft:
+    """An empty page for this turn."""
+    return Draft(style, sheet, Box.of(style, sheet, _digits(turn)))
+
+
+def _drafts(turns: Iterable[TurnText], style: Style, sheet: Sheet) -> Iterator[Draft]:
+    """Pages in order, each filled with as many whole turns as fit; only a turn larger than a page is cut."""
+    page: Draft | None = None
+    for turn in turns:
+        text = shape(normalise(turn.text), style)
+        if page is not None:
+            if page.holds(turn, text):
+                continue
+            yield page
+        page, start = _fresh(turn, style, sheet), 0
+        while (start := page.put(turn, text, start)) < len(text.glyphs):
+            yield page
+            page = _fresh(turn, style, sheet)
+    if page is not None:
+        yield page
+
+
+def layout(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> list[Layout]:
+    """Whole turns packed into as many pages as needed, in order.
+
+    A turn spans two pages only if it alone is larger than a page: then it is cut over consecutive pages and nothing is
+    lost. Raises `ConfigError` if the sheet is too small for the style; never for what the text holds.
+    """
+    return [draft.finished() for draft in _drafts(turns, style, sheet)]
+
+
+def measure(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> list[tuple[int, int, int, int]]:
+    """First turn, last turn, width and height (pixels) of each page that `layout` would return."""
+    return [(d.turns[0], d.turns[-1], sheet.width, d.height) for d in _drafts(turns, style, sheet)]
+
+
+def fit(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> int:
+    """How many leading turns fit on one page: 0 if the first alone does not."""
+    pages = _drafts(turns, style, sheet)
+    first, second = next(pages, None), next(pages, None)
+    if first is None:
+        return 0
+    cut = second is not None and second.turns[0] == turns[0].number and first.turns == second.turns[:1]
+    return 0 if cut else len(first.turns)

@@ -1,0 +1,74 @@
+"""The words of this folder: how text is drawn (`Style`), on what (`Sheet`), and what is drawn (`TurnText`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optical_memory.errors import ConfigError
+
+SIZES = range(5, 25)  # line pitches in pixels; below 5 nothing was readable, above 24 a page is dearer than its text
+FACES = ("sans",)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a tier is drawn. `size` is the line pitch in pixels (ascender to descender), 5 to 24.
+
+    Raises `ConfigError` for a size or face that is not shipped.
+    """
+
+    size: int
+    face: str = "sans"
+    bold: bool = False  # draw salient strings (ids, numbers, dates, mails, names, negations) bold
+
+    def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise ConfigError(f"Style(size={self.size!r}): use a line pitch of {SIZES[0]} to {SIZES[-1]} pixels")
+        if self.face not in FACES:
+            raise ConfigError(f"Style(face={self.face!r}): use one of {', '.join(map(repr, FACES))}")
+
+    @property
+    def key(self) -> str:
+        """A short stable name such as `sans9` or `sans6b`."""
+        return f"{self.face}{self.size}{'b' if self.bold else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a page may be on a model's grid, in pixels. `width` is fixed; `height` is the most a page may have.
+
+    Raises `ConfigError` for sides or steps that are not positive.
+    """
+
+    width: int
+    height: int
+    step: int = 1  # a cropped height is rounded up to a multiple of this
+    crop: bool = True  # False: always the full height, where a half-empty page costs the same
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height, self.step) < 1:
+            raise ConfigError(
+                f"Sheet(width={self.width}, height={self.height}, step={self.step}): use positive pixels"
+            )
+
+    @property
+    def key(self) -> str:
+        """A short stable name such as `1344x1904`, with `/28` for a crop step, `!` for a page never cropped."""
+        return f"{self.width}x{self.height}" + (f"/{self.step}" if self.crop else "!")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnText:
+    """What the renderer needs of a turn; `text` may hold anything, lone surrogates and NUL included."""
+
+    number: int
+    role: str  # "user", "assistant", "system" or "tool"
+    text: str
+    date: str | None = None  # ISO day (YYYY-MM-DD): drawn at a page's first turn and at each change of day
+    name: str | None = None  # the speaker's name: drawn in the turn's mark
+
+    @property
+    def label(self) -> str:
+        """Role letter and number, such as `u17`."""
+        letter = self.role[:1].lower()
+        return f"{letter if letter in 'uast' and letter else 'o'}{self.number}"
