@@ -14,9 +14,9 @@ class Price:
     """USD per million input tokens: plain, read from the cache, written to it.
 
     `ttl` is how long the cache lives unused, in seconds (0: there is none); `min_prefix` the shortest
-    prompt that is cached, in tokens; `steps` are (prompt tokens, factor): above so many tokens the whole prompt
-    costs so many times more; `output` is the price of a million answered tokens. Raises ConfigError for what
-    cannot be a price.
+    prompt that is cached, in tokens; `steps` are (prompt tokens, factor): above so many tokens the whole
+    prompt costs so many times more; `output` is the price of a million answered tokens. Raises ConfigError
+    for what cannot be a price.
     """
 
     base: float

@@ -80,6 +80,12 @@ def register(prefix: str, fields: Row) -> None:
     _registered_for.cache_clear()
 
 
+def forget_registered() -> None:
+    """Forgets everything that was registered."""
+    _registered.clear()
+    _registered_for.cache_clear()
+
+
 def blind(model: str) -> bool:
     """Is this model known not to see images?"""
     dark = longest(model, _by_prefix("blind", data()["date"]))

@@ -1,0 +1,109 @@
+"""Prices and the rule that says when a change of a cached prompt pays."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optical_memory.cost import Price, break_even, price_of, step_pays
+from optical_memory.errors import ConfigError
+
+HOUR = Price(base=4.0, read=0.2, write=8.0, ttl=3600)
+WORKED = {  # old, new, suffix: text into pages; a batch of old pages; one page
+    "A": (20_000, 5_000, 8_000),
+    "B": (22_400, 5_600, 30_400),
+    "C": (1_560, 780, 8_000),
+}
+TURNS = {  # as published, in whole turns
+    "claude-opus-5-5": {"A": 20, "B": 50, "C": 269},
+    "claude-fable-5.1": {"A": 42, "B": 104, "C": 551},
+    "claude-opus-5": {"A": 9, "B": 24, "C": 128},
+    "claude-sonnet-5": {"A": 9, "B": 24, "C": 128},
+    "gpt-6-sol": {"A": 9, "B": 24, "C": 128},
+    "gpt-6.1-sol": {"A": 20, "B": 50, "C": 269},
+    "gpt-5.4": {"A": 7, "B": 18, "C": 100},
+    "gemini-3.8-flash": {"A": 7, "B": 18, "C": 100},
+    "gemini-4-argon": {"A": 16, "B": 40, "C": 213},
+    "gpt-4.1": {"A": 2, "B": 5, "C": 33},
+    "gpt-4o": {"A": 0, "B": 1, "C": 10},
+}
+
+
+@pytest.mark.parametrize(("model", "turns"), TURNS.items())
+def test_the_worked_examples_come_out_at_the_published_number_of_turns(model, turns):
+    for name, expected in turns.items():
+        assert break_even(*WORKED[name], price_of(model)) == pytest.approx(expected, abs=0.55)
+
+
+def test_an_hour_of_cache_costs_more_to_write_and_so_needs_longer():
+    assert [round(break_even(*WORKED[n], HOUR)) for n in "ABC"] == [33, 83, 438]
+
+
+def test_an_example_in_dollars():
+    """Opus 5.5: $0.0650 to write 13,000 tokens, $0.0056 to read the old prefix, $0.0030 saved a turn."""
+    price = price_of("claude-opus-5-5")
+    assert price.bill(0, written=13_000) == pytest.approx(0.0650)
+    assert price.bill(0, read=28_000) == pytest.approx(0.0056)
+    assert price.bill(0, read=15_000) == pytest.approx(0.0030)
+    assert break_even(*WORKED["A"], price) == pytest.approx((0.0650 - 0.0056) / 0.0030)
+
+
+tokens = st.integers(0, 200_000)
+prices = st.builds(
+    Price,
+    base=st.floats(0.01, 20),
+    read=st.floats(0.001, 20),
+    write=st.floats(0.01, 40),
+    ttl=st.sampled_from([0.0, 300.0]),
+)
+
+
+@given(tokens, tokens, tokens, st.floats(0, 10_000), prices)
+def test_a_step_pays_exactly_when_the_two_bills_say_so(old, new, suffix, turns, price):
+    """Keep: read the prefix now and in each later turn. Change: write it now, read the smaller one later."""
+    behind, saved = old + suffix, old - new
+    gained = turns * price.read * saved - (price.write * (behind - saved) - price.read * behind)
+    if price.ttl == 0:
+        assert step_pays(old, new, suffix, turns, price) == (saved > 0)
+    elif abs(gained) > 1e-6 * (1 + turns * price.read * abs(saved) + price.write * behind):
+        assert step_pays(old, new, suffix, turns, price) == (saved > 0 and gained > 0)
+
+
+@given(tokens, tokens, tokens, tokens, prices)
+def test_more_text_behind_a_change_never_makes_it_pay_sooner(old, new, suffix, more, price):
+    dearer = price.write >= price.read
+    assert not dearer or break_even(old, new, suffix, price) <= break_even(old, new, suffix + more, price)
+
+
+def test_a_change_that_saves_nothing_never_pays():
+    assert break_even(100, 100, 0, HOUR) == break_even(100, 900, 0, HOUR) == inf
+    assert not step_pays(100, 100, 0, 1e9, HOUR)
+
+
+def test_a_prompt_over_a_long_context_step_is_billed_at_its_factor_as_a_whole():
+    haiku = price_of("claude-haiku-5.5")
+    assert haiku.bill(100_000) == pytest.approx(0.01)
+    assert haiku.bill(100_001) == pytest.approx(0.05, rel=1e-4)
+    assert haiku.bill(60_000, read=60_000) == pytest.approx(5 * (0.006 + 0.0006))
+
+
+def test_an_announced_price_holds_from_its_day_on():
+    assert price_of("gemini-3.8-flash", on="2026-12-31").base == 0.75
+    assert price_of("gemini-3.8-flash", on="2027-01-01").base == 1.50
+    assert price_of("gemini-4-argon").base == 2.0
+
+
+@pytest.mark.parametrize("field", ["base", "write"])
+def test_a_price_of_zero_is_refused_and_says_what_to_type_for_a_free_model(field):
+    with pytest.raises(ConfigError, match=r"Price\(base=1, read=1, write=1, ttl=0\)"):
+        Price(**{"base": 1.0, "read": 0.1, "write": 1.0, "ttl": 300.0} | {field: 0.0})
+
+
+@pytest.mark.parametrize("value", [-1.0, nan, inf])
+@pytest.mark.parametrize("field", ["base", "read", "write", "ttl"])
+def test_a_price_that_is_no_price_is_refused_by_name(field, value):
+    with pytest.raises(ConfigError, match=f"Price\\({field}="):
+        Price(**{"base": 1.0, "read": 0.1, "write": 1.0, "ttl": 300.0} | {field: value})
