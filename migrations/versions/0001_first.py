@@ -1,0 +1,291 @@
+"""The first schema: threads, branches, turns, messages, pages and their images, plans, the log, and the search index.
+
+Revision 0001. Frozen once released; imports nothing of ours.
+"""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+# the words of a turn that the search index sees on PostgreSQL, where one document must stay below a megabyte
+INDEXED_CHARS = 100_000
+INDEXED_GRAM_CHARS = 150_000
+
+
+def upgrade() -> None:
+    for make in (_threads, _turns, _messages, _pages, _views, _plans, _log, _usage, _search):
+        make()
+
+
+def downgrade() -> None:
+    _drop_search()
+    for table in (
+        "usage change step recalled plan image view page message turn branch thread".split()  # children first
+    ):
+        op.drop_table(table)
+
+
+def _drop_search() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP INDEX ix_turn_words")
+        return
+    op.execute("DROP TABLE turn_fts")
+
+
+def _id(name: str, *, null: bool = False, **options: object) -> sa.Column:
+    return sa.Column(name, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=null, **options)
+
+
+def _int(name: str, default: str | None = None, *, null: bool = False) -> sa.Column:
+    return sa.Column(name, sa.Integer(), nullable=null, server_default=default)
+
+
+def _text(name: str, *, null: bool = False) -> sa.Column:
+    return sa.Column(name, sa.Text(), nullable=null)
+
+
+def _double(name: str, default: str | None = None, *, null: bool = False) -> sa.Column:
+    return sa.Column(name, sa.Double(), nullable=null, server_default=default)
+
+
+def _flag(name: str) -> sa.Column:
+    return sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
+
+
+def _table(name: str, *items: sa.Column | sa.Constraint) -> None:
+    key = sa.PrimaryKeyConstraint("id", name=f"pk_{name}")
+    op.create_table(name, _id("id"), *items, key, sqlite_autoincrement=True)
+
+
+def _to(table: str, column: str, target: str) -> sa.Constraint:
+    return sa.ForeignKeyConstraint([column], [f"{target}.id"], name=f"fk_{table}_{column}")
+
+
+def _unique(table: str, *columns: str) -> sa.Constraint:
+    return sa.UniqueConstraint(*columns, name=f"uq_{table}_{'_'.join(columns)}")
+
+
+def _index(table: str, *columns: str, unique: bool = False) -> None:
+    op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns), unique=unique)
+
+
+def _threads() -> None:
+    _table(
+        "thread",
+        _text("key"),
+        _id("branch_id"),
+        _int("length", "0"),
+        _int("pages", "0"),
+        _int("version", "0"),
+        _text("config", null=True),
+        _double("created_at"),
+        _double("touched_at", null=True),
+        _unique("thread", "key"),
+    )
+    _table(
+        "branch",
+        _id("thread_id"),
+        _id("parent_id", null=True),
+        _int("after", "0"),
+        _double("created_at"),
+        _to("branch", "thread_id", "thread"),
+        _to("branch", "parent_id", "branch"),
+    )
+    _index("branch", "thread_id")
+    _index("branch", "parent_id")
+
+
+def _turns() -> None:
+    _table(
+        "turn",
+        _id("thread_id"),
+        _id("branch_id"),
+        _int("number"),
+        _text("role"),
+        _text("name", null=True),
+        _text("text"),
+        _text("grams", null=True),
+        _int("chars"),
+        _int("tokens"),
+        _int("messages"),
+        _int("calls", "0"),
+        _text("attachments", null=True),
+        _flag("open"),
+        _double("importance", "0"),
+        _double("weight", null=True),
+        _flag("pinned"),
+        _int("recalls", "0"),
+        _int("recalled_at", null=True),
+        _text("chain"),
+        _double("created_at", null=True),
+        _double("stored_at"),
+        _to("turn", "branch_id", "branch"),
+        _unique("turn", "branch_id", "number"),
+    )
+
+
+def _messages() -> None:
+    _table(
+        "message",
+        _id("thread_id"),
+        _id("turn_id"),
+        _int("position"),
+        _text("external_id", null=True),
+        _text("role"),
+        _text("hash"),
+        _text("chain"),
+        _text("form"),
+        _text("data"),
+        _to("message", "turn_id", "turn"),
+    )
+    _index("message", "turn_id", "position", unique=True)
+    _index("message", "thread_id", "external_id")
+    _index("message", "thread_id", "chain")
+
+
+def _pages() -> None:
+    _table(
+        "page",
+        _id("thread_id"),
+        _id("branch_id"),
+        _int("number"),
+        _int("first"),
+        _int("last"),
+        _text("tier"),
+        _int("chars"),
+        _int("tokens"),
+        _text("card", null=True),
+        _text("facts", null=True),
+        _double("created_at"),
+        _text("sealed_as", null=True),
+        _to("page", "branch_id", "branch"),
+        _unique("page", "thread_id", "number"),
+    )
+    _index("page", "branch_id", "last")
+
+
+def _views() -> None:
+    _table(
+        "view",
+        _id("page_id"),
+        _text("look"),
+        _int("part", "0"),
+        _int("width"),
+        _int("height"),
+        _text("sha256", null=True),
+        _int("bytes", "0"),
+        _to("view", "page_id", "page"),
+        _unique("view", "page_id", "look", "part"),
+    )
+    op.create_table(
+        "image",
+        _id("view_id", autoincrement=False),
+        sa.Column("png", sa.LargeBinary(), nullable=False),
+        _to("image", "view_id", "view"),
+        sa.PrimaryKeyConstraint("view_id", name="pk_image"),
+    )
+
+
+def _plans() -> None:
+    _table(
+        "plan",
+        _id("thread_id"),
+        _id("branch_id"),
+        _int("anchor"),
+        _int("head"),
+        _text("key"),
+        _text("body"),
+        _text("reason"),
+        _int("tokens"),
+        _double("created_at"),
+        _to("plan", "branch_id", "branch"),
+    )
+    _table(
+        "recalled",
+        _id("thread_id"),
+        _id("branch_id"),
+        _int("anchor"),
+        _text("key"),
+        _text("turns"),
+        _int("tokens"),
+        _double("created_at"),
+        _to("recalled", "branch_id", "branch"),
+    )
+    for table in ("plan", "recalled"):
+        _index(table, "branch_id", "key", "anchor")
+
+
+def _log() -> None:
+    _table(
+        "step",
+        _id("thread_id"),
+        _id("branch_id"),
+        _int("at"),
+        _text("reason"),
+        _id("plan_id", null=True),
+        _double("created_at"),
+        _flag("undone"),
+        _to("step", "branch_id", "branch"),
+    )
+    _index("step", "branch_id", "at")
+    _table(
+        "change",
+        _id("step_id"),
+        _id("page_id", null=True),
+        _int("first"),
+        _int("last"),
+        _text("before"),
+        _text("after"),
+        _int("tokens_before"),
+        _int("tokens_after"),
+        _double("readable_before"),
+        _double("readable_after"),
+        _to("change", "step_id", "step"),
+    )
+    _index("change", "step_id")
+
+
+def _usage() -> None:
+    _table(
+        "usage",
+        _id("thread_id"),
+        _text("model"),
+        _int("predicted"),
+        _int("billed"),
+        _int("cache_read", "0"),
+        _int("cache_write", "0"),
+        _int("output", "0"),
+        _double("created_at"),
+        _to("usage", "thread_id", "thread"),
+    )
+    _index("usage", "thread_id")
+
+
+def _search() -> None:
+    make: dict[str, Callable[[], None]] = {"sqlite": _search_sqlite, "postgresql": _search_postgres}
+    make[op.get_bind().dialect.name]()
+
+
+def _search_sqlite() -> None:
+    # kept in step by the writer, not by triggers: before SQLite 3.42 a trigger may not touch FTS5 under trusted_schema=OFF
+    op.execute(
+        "CREATE VIRTUAL TABLE turn_fts USING fts5(text, grams, thread_id, content='turn', content_rowid='id', "
+        "tokenize='unicode61 remove_diacritics 2')"
+    )
+
+
+def _search_postgres() -> None:
+    marks = "!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~"  # else "a/b.py" and "x-12" become one word each
+    spaces = " " * (len(marks) - 1)
+    op.execute(
+        "ALTER TABLE turn ADD COLUMN words tsvector GENERATED ALWAYS AS (to_tsvector('simple', "
+        f"translate(left(text, {INDEXED_CHARS}), '{marks}', '{spaces}') || ' ' || "
+        f"coalesce(left(grams, {INDEXED_GRAM_CHARS}), ''))) STORED"
+    )
+    op.execute("CREATE INDEX ix_turn_words ON turn USING gin (words)")

@@ -1,0 +1,68 @@
+"""Where threads are kept: SQLite by default, PostgreSQL by URL, the same code for both.
+
+rows (values in and out) <- schema (tables) <- reader, search <- forget, copying, writer <- engine, migrate, care <- store
+"""
+
+from __future__ import annotations
+
+from .reader import Reader
+from .rows import (
+    BranchRow,
+    ChangeRow,
+    Counts,
+    ForgottenRows,
+    Found,
+    MessageRow,
+    NewChange,
+    NewMessage,
+    NewPage,
+    NewTurn,
+    PageRow,
+    Path,
+    PlacedMessage,
+    PlanRow,
+    Range,
+    RecalledRow,
+    StepRow,
+    ThreadRow,
+    TurnRow,
+    TurnSums,
+    UsageRow,
+    ViewRow,
+    clip,
+    end,
+    owner,
+)
+from .store import Store
+from .writer import Writer
+
+__all__ = [
+    "BranchRow",
+    "ChangeRow",
+    "Counts",
+    "ForgottenRows",
+    "Found",
+    "MessageRow",
+    "NewChange",
+    "NewMessage",
+    "NewPage",
+    "NewTurn",
+    "PageRow",
+    "Path",
+    "PlacedMessage",
+    "PlanRow",
+    "Range",
+    "Reader",
+    "RecalledRow",
+    "StepRow",
+    "Store",
+    "ThreadRow",
+    "TurnRow",
+    "TurnSums",
+    "UsageRow",
+    "ViewRow",
+    "Writer",
+    "clip",
+    "end",
+    "owner",
+]

@@ -1,0 +1,114 @@
+"""Looking after a database: what is wrong with it, how large it is, and how deleted text leaves its file."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from .reader import Reader
+from .rows import Range
+from .schema import branch, image, page, thread, turn, view
+
+_PATIENCE = 2.0
+"""Seconds that `empty_wal` waits for readers."""
+
+
+def check(reader: Reader) -> Iterator[str]:
+    """Sentences about what is wrong, none when all is well."""
+    connection = reader._connection
+    if connection.dialect.name == "sqlite":
+        yield from _sqlite_structure(connection)
+    yield from _paths(reader)
+    yield from _images(connection)
+
+
+def _sqlite_structure(connection: sa.Connection) -> Iterator[str]:
+    for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+        if line != "ok":
+            yield f"structure: {line}; restore a backup"
+    for table, rowid, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        yield f"references: row {rowid} of {table} points to a missing {parent}"
+
+
+def _paths(reader: Reader) -> Iterator[str]:
+    for row in reader.threads():
+        path = reader.path(row)
+        if (path[-1].last if path else 0) != row.length:
+            yield f"numbering: thread {row.key!r} has {row.length} turns, but its path ends elsewhere"
+        for span in path:
+            if (held := _held(reader, span)) != span.last - span.first + 1:
+                yield (
+                    f"numbering: thread {row.key!r} has {held} turns where {span.first}..{span.last} "
+                    f"should be (branch {span.branch_id})"
+                )
+
+
+def _held(reader: Reader, span: Range) -> int:
+    query = sa.select(sa.func.count()).where(
+        turn.c.branch_id == span.branch_id, turn.c.number.between(span.first, span.last)
+    )
+    return int(reader._connection.scalar(query) or 0)
+
+
+def _images(connection: sa.Connection) -> Iterator[str]:
+    """Every image against its hash, a few at a time: integrity_check misses nearly all damage inside a blob."""
+    ids = list(connection.scalars(sa.select(view.c.id).where(view.c.sha256.is_not(None)).order_by(view.c.id)))
+    query = (
+        sa.select(view.c.id, view.c.sha256, view.c.look, page.c.number, thread.c.key, image.c.png)
+        .join_from(view, page)
+        .join(branch, branch.c.id == page.c.branch_id)
+        .join(thread, thread.c.id == branch.c.thread_id)
+        .outerjoin(image, image.c.view_id == view.c.id)
+    )
+    for start in range(0, len(ids), 50):
+        for row in connection.execute(query.where(view.c.id.in_(ids[start : start + 50]))):
+            if hashlib.sha256(row.png or b"").hexdigest() != row.sha256:
+                yield f"image: page {row.number} of thread {row.key!r} ({row.look}, view {row.id}) is damaged"
+
+
+def size(reader: Reader) -> int:
+    """Bytes of a database that is no file of ours."""
+    connection = reader._connection
+    if connection.dialect.name == "sqlite":
+        pages, each = (
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("page_count", "page_size")
+        )
+        return int(pages or 0) * int(each or 0)
+    return int(connection.scalar(sa.select(sa.func.pg_database_size(sa.func.current_database()))) or 0)
+
+
+def vacuum(connection: sa.Connection) -> None:
+    """Rebuild the file without its free pages."""
+    connection.exec_driver_sql("VACUUM")
+
+
+def check_index(connection: sa.Connection) -> list[str]:
+    """Whether the full-text index says what the turns say; it takes a write transaction to ask."""
+    if connection.dialect.name == "sqlite":
+        try:
+            connection.exec_driver_sql("INSERT INTO turn_fts(turn_fts, rank) VALUES ('integrity-check', 1)")
+        except sa.exc.DatabaseError:
+            return ["search: the full-text index does not agree with the turns"]
+    return []
+
+
+def merge_index(connection: sa.Connection) -> None:
+    """The full-text index keeps words of deleted turns until its parts are merged."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("INSERT INTO turn_fts(turn_fts) VALUES ('optimize')")
+
+
+def empty_wal(connection: sa.Connection) -> bool:
+    """Fold the WAL into the file and cut it to nothing; False when a reader stayed in the way."""
+    if connection.dialect.name != "sqlite":
+        vacuum(connection)
+        return True
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if not busy or time.monotonic() > deadline:
+            return not busy
+        time.sleep(0.05)

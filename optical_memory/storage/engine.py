@@ -1,0 +1,309 @@
+"""Connections: where the database is, how a connection is set up, who may write, and what its errors mean.
+
+The settings and their reasons were measured (see LOG.md): every writer begins IMMEDIATE, because SQLAlchemy's documented
+recipes are deferred and lose half of their writes to "database is locked" at once; the switch to WAL is tried
+again, because it can itself be locked out when processes start together; FULL sync loses nothing at a power cut.
+
+Never `open()` the database file in a process that uses it: closing any descriptor drops SQLite's locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from ..errors import (
+    ConfigError,
+    DiskFullError,
+    LockedError,
+    MissingExtraError,
+    OpticalMemoryError,
+    ReadOnlyError,
+    StoreError,
+)
+
+try:
+    import fcntl
+except ImportError:  # Windows: no guard; `doctor` says so
+    fcntl = None  # type: ignore[assignment]
+
+NO_TRANSACTION = {"transaction": "none"}
+READING = {"transaction": "read"}
+
+
+def parse_url(url: str) -> sa.URL:
+    """A database URL, or a plain path, which is taken as SQLite; ":memory:" and "sqlite://" keep nothing."""
+    if url == ":memory:":
+        return sa.URL.create("sqlite")
+    if "://" not in url:
+        return sa.URL.create("sqlite", database=str(Path(url).expanduser()))
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError as error:
+        raise ConfigError('that is not a database URL: use "sqlite:///memory.db" or a plain path') from error
+    if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ConfigError(
+            f"databases are SQLite or PostgreSQL, not {parsed.drivername!r}: use sqlite:///memory.db"
+        )
+    return parsed
+
+
+def file_of(url: sa.URL) -> Path | None:
+    """The absolute path of a SQLite file; None for memory and servers."""
+    if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
+        return None
+    return Path(str(url.database)).absolute()
+
+
+def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
+    """Whether this SQLite can corrupt a file when two connections reset the WAL at the same moment.
+
+    Fixed in 3.51.3, 3.50.7 and 3.44.6 (sqlite.org/wal.html, read November 2026); older ones, back to 3.7.0, have it.
+    """
+    fixed = {(3, 50): 7, (3, 44): 6}
+    if version[:2] in fixed:
+        return version[2] < fixed[version[:2]]  # type: ignore[index]
+    return version < (3, 51, 3)
+
+
+class Guard:
+    """A lock file held from BEGIN to COMMIT, so that no two of our processes write or checkpoint at once.
+
+    It keeps them from the WAL-reset bug of `has_wal_reset_bug`, and it makes waiting fair, which SQLite's own is not.
+    Every hold opens the file anew, so threads exclude each other as processes do. The kernel lets go when we die.
+    """
+
+    def __init__(self, path: Path | None, timeout: float) -> None:
+        self.path = path.with_name(path.name + ".lock") if path and fcntl else None
+        self.timeout = timeout
+        self._held: set[int] = set()
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold the lock; LockedError after `timeout` seconds."""
+        if self.path is None:
+            yield
+            return
+        descriptor = self._open()
+        try:
+            self._wait(descriptor)
+            yield
+        finally:
+            self._held.discard(descriptor)
+            os.close(descriptor)
+
+    def forked(self) -> None:
+        """In a child process: let go of what the parent's threads hold, without unlocking it for them."""
+        for descriptor in self._held:
+            os.close(descriptor)
+        self._held.clear()
+
+    def _open(self) -> int:
+        assert self.path is not None
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise _os_error(error, self.path) from error
+        self._held.add(descriptor)
+        return descriptor
+
+    def _wait(self, descriptor: int) -> None:
+        deadline = time.monotonic() + self.timeout
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.monotonic() > deadline:
+                raise LockedError(
+                    f"another process has held {self.path} for {self.timeout:g} s: wait for it to finish, "
+                    f"or pass a longer lock_timeout"
+                )
+            time.sleep(random.uniform(0.0005, 0.003))  # noqa: S311 (jitter, not a secret)
+
+
+def make_engine(url: sa.URL, *, lock_timeout: float, read_only: bool) -> sa.Engine:
+    """An engine with our settings; nothing is opened yet."""
+    if url.get_backend_name() == "postgresql":
+        return _postgres_engine(url, lock_timeout)
+    path = file_of(url)
+
+    def connect() -> sqlite3.Connection:
+        return _open_sqlite(path, lock_timeout, read_only)
+
+    # a reader that waits for a pooled connection waits as long as one that waits for a lock
+    size = {"pool_size": 8, "max_overflow": 56, "pool_timeout": lock_timeout} if path else {}
+    pool = QueuePool if path else StaticPool
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=pool, hide_parameters=True, **size)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def create_private(path: Path) -> None:
+    """Create an empty database file that only its owner can read, unless one is there.
+
+    It is made under another name and linked into place: the file that SQLite locks is never opened by us.
+    """
+    if path.exists():
+        return
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"the folder {path.parent} does not exist: create it, or give another path for the database"
+        )
+    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with contextlib.suppress(FileExistsError):  # another process was first
+            os.link(made, path)
+    except OSError as error:
+        raise _os_error(error, path) from error
+    finally:
+        made.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def typed_errors(where: str) -> Iterator[None]:
+    """Turn the drivers' errors into ours; the only place that does. `where` names the database, without password."""
+    try:
+        yield
+    except OpticalMemoryError:
+        raise
+    except PoolTimeoutError as error:
+        raise LockedError(
+            f"all connections to {where} are busy: close readers sooner, or raise lock_timeout"
+        ) from error
+    except DBAPIError as error:
+        raise _typed(error.orig, where) from error
+    except sqlite3.Error as error:
+        raise _typed(error, where) from error
+
+
+def _typed(error: BaseException | None, where: str) -> StoreError:
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_error(error, where)
+    return _postgres_error(error, where)
+
+
+def _sqlite_error(error: sqlite3.Error, where: str) -> StoreError:
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return LockedError(
+            f"{where} is locked by another process: wait for it to finish, or raise lock_timeout"
+        )
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+        return ReadOnlyError(
+            f"{where} or its folder cannot be opened for writing: check their permissions, or copy the file to a "
+            f"folder of your own"
+        )
+    if name.startswith("SQLITE_FULL") or name in {"SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"}:
+        return DiskFullError(f"no space left for {where}: free some and try again; nothing was half-written")
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return StoreError(
+            f"{where} is not a readable database ({error}): run `optical-memory db check`, or restore it"
+        )
+    return StoreError(f"{where}: {error}")
+
+
+_SQLSTATES: dict[str, tuple[type[StoreError], str]] = {
+    "55P03": (LockedError, "a lock was not granted in time: wait, or raise lock_timeout"),
+    "40P01": (LockedError, "two writers waited for each other: try again"),
+    "40001": (LockedError, "another writer was faster: try again"),
+    "25006": (ReadOnlyError, "the server takes no writes: connect to the primary"),
+    "42501": (ReadOnlyError, "this user may not do that: grant it rights on the schema"),
+    "53100": (DiskFullError, "the server has no space left: free some and try again"),
+}
+
+
+def _postgres_error(error: BaseException | None, where: str) -> StoreError:
+    kind, advice = _SQLSTATES.get(getattr(error, "sqlstate", None) or "", (StoreError, ""))
+    if advice:
+        return kind(f"{where}: {advice}")
+    first = (str(error).strip().splitlines() or ["the connection failed"])[0]
+    return StoreError(f"{where}: {first}")
+
+
+def _os_error(error: OSError, path: Path) -> StoreError:
+    if error.errno in {28, 122}:  # ENOSPC, EDQUOT
+        return DiskFullError(f"no space left for {path}: free some and try again")
+    return ReadOnlyError(f"{path} cannot be written ({error.strerror}): check the permissions of its folder")
+
+
+def _open_sqlite(path: Path | None, lock_timeout: float, read_only: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}{'?mode=ro' if read_only else ''}" if path else ":memory:",
+        timeout=lock_timeout,
+        isolation_level=None,  # we send BEGIN ourselves
+        check_same_thread=False,
+        uri=path is not None,
+    )
+    try:
+        if path and not read_only:
+            _switch_to_wal(connection, lock_timeout)
+        for pragma in (*_PRAGMAS, f"busy_timeout={int(lock_timeout * 1000)}"):
+            connection.execute("PRAGMA " + pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+_PRAGMAS = (
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    "trusted_schema=OFF",
+    "cell_size_check=ON",
+    "journal_size_limit=67108864",
+    "temp_store=MEMORY",  # no word of a conversation in a temporary file
+)
+
+
+def _switch_to_wal(connection: sqlite3.Connection, budget: float) -> None:
+    deadline = time.monotonic() + budget
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if str(getattr(error, "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
+                return  # a file that cannot be written is read as it is
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 (jitter, not a secret)
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    kind = connection.get_execution_options().get("transaction")
+    if kind != "none":
+        connection.exec_driver_sql("BEGIN" if kind == "read" else "BEGIN IMMEDIATE")
+
+
+def _postgres_engine(url: sa.URL, lock_timeout: float) -> sa.Engine:
+    try:
+        engine = sa.create_engine(
+            url, hide_parameters=True, pool_size=8, max_overflow=56, pool_timeout=lock_timeout
+        )
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise MissingExtraError(f"the PostgreSQL driver for {url.drivername!r}", "postgres") from error
+
+    def begin(connection: sa.Connection) -> None:
+        kind = connection.get_execution_options().get("transaction")
+        if kind == "read":  # one snapshot for everything that is read together
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        elif kind != "none":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout * 1000)}")
+
+    sa.event.listen(engine, "begin", begin)
+    return engine

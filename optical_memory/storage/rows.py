@@ -1,0 +1,343 @@
+"""What the store takes and gives: frozen values, and the arithmetic of paths through a thread's branches.
+
+A thread is a tree of branches. A turn's number is its depth on the path to it, so numbers on any path run
+1, 2, 3 ... without gaps, and a window of a path is found by arithmetic instead of by a query.
+Times are aware datetimes; fields that the database keeps as JSON text are plain Python values here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class Range(NamedTuple):
+    """Turn numbers `first..last` (both included) live on this branch."""
+
+    branch_id: int
+    first: int
+    last: int
+
+
+Path = tuple[Range, ...]
+"""The way to a turn, oldest first, of non-empty ranges that follow each other without a gap."""
+
+
+def end(path: Path) -> int:
+    """The number of the last turn on the path; 0 for an empty one."""
+    return path[-1].last if path else 0
+
+
+def clip(path: Path, first: int = 1, last: int | None = None) -> Path:
+    """The part of the path whose turn numbers lie in `first..last`."""
+    stop = end(path) if last is None else last
+    cut = (Range(r.branch_id, max(r.first, first), min(r.last, stop)) for r in path)
+    return tuple(r for r in cut if r.first <= r.last)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRow:
+    """A conversation; `branch_id` and `length` are its head, `version` rises with every write to it."""
+
+    id: int
+    key: str
+    branch_id: int
+    length: int
+    pages: int
+    version: int
+    config: Any
+    created_at: datetime
+    touched_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRow:
+    """A line of turns that departs from its parent after turn `after`; `last` is its highest turn number."""
+
+    id: int
+    thread_id: int
+    parent_id: int | None
+    after: int
+    created_at: datetime
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    """A stored turn. `text` is what is drawn and searched; `messages` and `calls` are counts, `tokens` raw text."""
+
+    id: int
+    thread_id: int
+    branch_id: int
+    number: int
+    role: str
+    name: str | None
+    text: str
+    chars: int
+    tokens: int
+    messages: int
+    calls: int
+    attachments: Any
+    open: bool
+    importance: float
+    weight: float | None
+    pinned: bool
+    recalls: int
+    recalled_at: int | None
+    chain: str
+    created_at: datetime | None
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSums:
+    """Sums over a stretch of turns."""
+
+    count: int
+    chars: int
+    tokens: int
+    messages: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message as it was given (`data`), with its content hash and the chain hash of everything up to it."""
+
+    id: int
+    thread_id: int
+    turn_id: int
+    position: int
+    external_id: str | None
+    role: str
+    hash: str
+    chain: str
+    form: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedMessage:
+    """Where a message lies, without its content; `position` counts from 0 within its turn."""
+
+    turn_number: int
+    position: int
+    external_id: str | None
+    role: str
+    hash: str
+    chain: str
+    turn_id: int
+    open: bool
+    branch_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """A sealed span of turns; `branch_id` is the branch of its last turn, `tokens` the raw text's."""
+
+    id: int
+    thread_id: int
+    branch_id: int
+    number: int
+    first: int
+    last: int
+    tier: str
+    chars: int
+    tokens: int
+    card: str | None
+    facts: Any
+    created_at: datetime
+    sealed_as: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """One image of a page at one look (pixels); `sha256` is None when it was measured and not yet drawn."""
+
+    id: int
+    page_id: int
+    look: str
+    part: int
+    width: int
+    height: int
+    sha256: str | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """The segments chosen for an anchor when the path ended at turn `head`."""
+
+    id: int
+    thread_id: int
+    branch_id: int
+    anchor: int
+    head: int
+    key: str
+    body: Any
+    reason: str
+    tokens: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledRow:
+    """Turns recalled by themselves before an anchor, kept in place until the next step."""
+
+    id: int
+    thread_id: int
+    branch_id: int
+    anchor: int
+    key: str
+    turns: Any
+    tokens: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One span's change of tier within a step; tokens and readable share (0..1) before and after."""
+
+    id: int
+    step_id: int
+    page_id: int | None
+    first: int
+    last: int
+    before: str
+    after: str
+    tokens_before: int
+    tokens_after: int
+    readable_before: float
+    readable_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One batch of tier changes, applied when the path ended at turn `at`."""
+
+    id: int
+    thread_id: int
+    branch_id: int
+    at: int
+    reason: str
+    plan_id: int | None
+    created_at: datetime
+    undone: bool
+    changes: tuple[ChangeRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """What one model call was predicted to cost and what the provider billed, in tokens."""
+
+    id: int
+    thread_id: int
+    model: str
+    predicted: int
+    billed: int
+    cache_read: int
+    cache_write: int
+    output: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A search hit; a higher `score` is better, and comparable within one search only."""
+
+    number: int
+    turn_id: int
+    score: float
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the whole database, or one thread, holds; `bytes` are those of the images."""
+
+    threads: int
+    turns: int
+    pages: int
+    images: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenRows:
+    """What a forget took away."""
+
+    turns: int = 0
+    messages: int = 0
+    pages: int = 0
+    images: int = 0
+    plans: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to store with its turn."""
+
+    role: str
+    hash: str
+    chain: str
+    data: Any
+    form: str = ""
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewTurn:
+    """A turn to append."""
+
+    role: str
+    text: str
+    tokens: int
+    messages: Sequence[NewMessage]
+    name: str | None = None
+    chars: int | None = None
+    calls: int = 0
+    attachments: Any = None
+    open: bool = False
+    importance: float = 0.0
+    weight: float | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPage:
+    """A page to seal; `branch_id` is the branch of turn `last` (`owner(path, last)`)."""
+
+    branch_id: int
+    first: int
+    last: int
+    tier: str
+    chars: int
+    tokens: int
+    card: str | None = None
+    facts: Any = None
+    sealed_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewChange:
+    """A change of tier to log."""
+
+    first: int
+    last: int
+    before: str
+    after: str
+    tokens_before: int
+    tokens_after: int
+    readable_before: float = 1.0
+    readable_after: float = 1.0
+    page_id: int | None = None
+
+
+def owner(path: Path, number: int) -> int:
+    """The id of the branch on which turn `number` of the path lives; LookupError when it is not on the path."""
+    for span in path:
+        if span.first <= number <= span.last:
+            return span.branch_id
+    raise LookupError(f"turn {number} is not on this path, which ends at {end(path)}")

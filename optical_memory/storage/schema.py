@@ -1,0 +1,260 @@
+"""The tables. Migrations make them; this module only describes them to queries and to the drift check.
+
+Two habits: ids that leave the store are never used twice (AUTOINCREMENT), so a cache keyed by one cannot show
+what came after; and no foreign key cascades, since a table rebuild under a cascade deletes children silently.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import ConfigError
+
+REVISIONS = ("0001",)
+"""Every schema revision that this version knows, oldest first."""
+HEAD = REVISIONS[-1]
+
+
+def epoch(moment: datetime) -> float:
+    """Seconds since 1970 UTC; ConfigError for a naive datetime, whose meaning would depend on the machine."""
+    if moment.tzinfo is None:
+        raise ConfigError(
+            f"time {moment.isoformat()} has no time zone: use datetime.now(UTC) or .replace(tzinfo=...)"
+        )
+    return moment.timestamp()
+
+
+def _read_epoch(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _read_json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """An aware datetime, kept as seconds since 1970 UTC: the same number on every engine."""
+
+    impl = sa.Double
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> float | None:
+        return None if value is None else epoch(value)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+        return _read_epoch
+
+
+class Json(sa.types.TypeDecorator[Any]):
+    """A JSON value, kept as ASCII text: lone surrogates and NUL survive as escapes on every engine."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+        return None if value is None else json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
+        return _read_json
+
+
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _table(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
+    return sa.Table(name, metadata, sa.Column("id", Id, primary_key=True), *items, sqlite_autoincrement=True)
+
+
+def _of(table: str) -> sa.Column[int]:
+    return sa.Column(f"{table}_id", Id, sa.ForeignKey(f"{table}.id"), nullable=False)
+
+
+def _int(name: str, default: int | None = None) -> sa.Column[int]:
+    return sa.Column(
+        name, sa.Integer, nullable=False, server_default=None if default is None else str(default)
+    )
+
+
+def _text(name: str, *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=null)
+
+
+def _when(name: str, *, null: bool = False) -> sa.Column[datetime]:
+    return sa.Column(name, Moment, nullable=null)
+
+
+thread = _table(
+    "thread",
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("branch_id", Id, nullable=False),
+    _int("length", 0),
+    _int("pages", 0),
+    _int("version", 0),
+    sa.Column("config", Json),
+    _when("created_at"),
+    _when("touched_at", null=True),
+)
+branch = _table(
+    "branch",
+    _of("thread"),
+    sa.Column("parent_id", Id, sa.ForeignKey("branch.id")),
+    _int("after", 0),
+    _when("created_at"),
+    sa.Index(None, "thread_id"),
+    sa.Index(None, "parent_id"),
+)
+turn = _table(
+    "turn",
+    sa.Column("thread_id", Id, nullable=False),
+    _of("branch"),
+    _int("number"),
+    _text("role"),
+    _text("name", null=True),
+    _text("text"),
+    _text("grams", null=True),  # words the tokenizer would not find by itself: see search.extra_words
+    _int("chars"),
+    _int("tokens"),
+    _int("messages"),
+    _int("calls", 0),
+    sa.Column("attachments", Json),
+    sa.Column("open", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("importance", sa.Double, nullable=False, server_default="0"),
+    sa.Column("weight", sa.Double),
+    sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),
+    _int("recalls", 0),
+    sa.Column("recalled_at", sa.Integer),
+    _text("chain"),
+    _when("created_at", null=True),
+    _when("stored_at"),
+    sa.UniqueConstraint("branch_id", "number"),
+)
+message = _table(
+    "message",
+    sa.Column("thread_id", Id, nullable=False),
+    _of("turn"),
+    _int("position"),
+    _text("external_id", null=True),
+    _text("role"),
+    _text("hash"),
+    _text("chain"),
+    _text("form"),
+    sa.Column("data", Json, nullable=False),
+    sa.Index(None, "turn_id", "position", unique=True),
+    sa.Index(None, "thread_id", "external_id"),
+    sa.Index(None, "thread_id", "chain"),
+)
+page = _table(
+    "page",
+    sa.Column("thread_id", Id, nullable=False),
+    _of("branch"),
+    _int("number"),
+    _int("first"),
+    _int("last"),
+    _text("tier"),
+    _int("chars"),
+    _int("tokens"),
+    _text("card", null=True),
+    sa.Column("facts", Json),
+    _when("created_at"),
+    _text("sealed_as", null=True),
+    # a page belongs to the branch of its last turn, so "is it on this path" is a question about `last`
+    sa.Index(None, "branch_id", "last"),
+    sa.UniqueConstraint("thread_id", "number"),
+)
+view = _table(
+    "view",
+    _of("page"),
+    _text("look"),
+    _int("part", 0),
+    _int("width"),
+    _int("height"),
+    _text("sha256", null=True),
+    _int("bytes", 0),
+    sa.UniqueConstraint("page_id", "look", "part"),
+)
+image = sa.Table(  # bytes in a narrow table of their own: nothing that is listed drags them along
+    "image",
+    metadata,
+    sa.Column("view_id", Id, sa.ForeignKey("view.id"), primary_key=True, autoincrement=False),
+    sa.Column("png", sa.LargeBinary, nullable=False),
+)
+plan = _table(
+    "plan",
+    sa.Column("thread_id", Id, nullable=False),
+    _of("branch"),
+    _int("anchor"),
+    _int("head"),
+    _text("key"),
+    sa.Column("body", Json, nullable=False),
+    _text("reason"),
+    _int("tokens"),
+    _when("created_at"),
+    sa.Index(None, "branch_id", "key", "anchor"),
+)
+recalled = _table(
+    "recalled",
+    sa.Column("thread_id", Id, nullable=False),
+    _of("branch"),
+    _int("anchor"),
+    _text("key"),
+    sa.Column("turns", Json, nullable=False),
+    _int("tokens"),
+    _when("created_at"),
+    sa.Index(None, "branch_id", "key", "anchor"),
+)
+step = _table(
+    "step",
+    sa.Column("thread_id", Id, nullable=False),
+    _of("branch"),
+    _int("at"),
+    _text("reason"),
+    sa.Column("plan_id", Id),
+    _when("created_at"),
+    sa.Column("undone", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index(None, "branch_id", "at"),
+)
+change = _table(
+    "change",
+    _of("step"),
+    sa.Column("page_id", Id),  # the log outlives its page
+    _int("first"),
+    _int("last"),
+    _text("before"),
+    _text("after"),
+    _int("tokens_before"),
+    _int("tokens_after"),
+    sa.Column("readable_before", sa.Double, nullable=False),
+    sa.Column("readable_after", sa.Double, nullable=False),
+    sa.Index(None, "step_id"),
+)
+usage = _table(
+    "usage",
+    _of("thread"),
+    _text("model"),
+    _int("predicted"),
+    _int("billed"),
+    _int("cache_read", 0),
+    _int("cache_write", 0),
+    _int("output", 0),
+    _when("created_at"),
+    sa.Index(None, "thread_id"),
+)
+
+
+def columns(table: sa.Table, row: type) -> list[sa.Column[Any]]:
+    """The table's columns in the order of the row type's fields, so that `row(*values)` is all it takes."""
+    return [table.c[name] for name in row.__slots__ if name in table.c]

@@ -1,0 +1,229 @@
+"""The store: a database by URL, made or upgraded at its first use, with short transactions to read or to write in.
+
+    store = Store("sqlite:///memory.db")
+    with store.write() as writer:                     # BEGIN IMMEDIATE ... COMMIT, or ROLLBACK on any exception
+        thread = writer.new_thread("trip", at=now)
+    with store.read() as reader:                      # one snapshot
+        path = reader.path(thread)
+
+Nothing slow belongs inside a transaction: render between two of them. Everything is synchronous and may be
+called from any thread; after a fork the child opens connections of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ..errors import ReadOnlyError, SchemaError, StoreError
+from . import care, engine, migrate
+from .reader import Reader
+from .schema import HEAD
+from .writer import Writer
+
+_live: weakref.WeakSet[Store] = weakref.WeakSet()
+_of_the_parent: list[object] = []  # a child must neither use nor close its parent's connections
+
+
+class Store:
+    """A database of threads. `lock_timeout` is in seconds; a read-only store neither creates nor upgrades."""
+
+    def __init__(self, url: str, *, lock_timeout: float = 30.0, read_only: bool = False) -> None:
+        parsed = engine.parse_url(url)
+        self.path: Path | None = engine.file_of(parsed)
+        """The SQLite file; None for memory and for PostgreSQL."""
+        self.url = parsed.render_as_string(hide_password=True)
+        """Where the database is, without its password."""
+        self.read_only, self.lock_timeout = read_only, lock_timeout
+        self._engine = engine.make_engine(parsed, lock_timeout=lock_timeout, read_only=read_only)
+        self._in_memory = self._engine.dialect.name == "sqlite" and self.path is None
+        guarded = engine.has_wal_reset_bug() and not read_only
+        self._guard = engine.Guard(self.path if guarded else None, lock_timeout)
+        self._local = threading.local()
+        self._ready = False
+        self._reset_locks()
+        _live.add(self)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Reader]:
+        """A short read transaction: everything in it sees one state. SchemaError, LockedError, ReadOnlyError."""
+        with engine.typed_errors(self.url):
+            self._prepare()
+            with self._transaction(engine.READING) as connection:
+                yield Reader(connection)
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Writer]:
+        """A write transaction: committed as a whole, or not at all. DiskFullError besides those of `read`."""
+        if self.read_only:
+            raise ReadOnlyError(f"{self.url} was opened read-only: open it with read_only=False to write")
+        with engine.typed_errors(self.url):
+            self._prepare()
+            with self._writing() as connection:
+                yield Writer(connection)
+
+    def upgrade(self) -> None:
+        """Create the database or bring its schema up to date; SchemaError when it is from a newer version."""
+        with engine.typed_errors(self.url):
+            self._prepare()
+
+    def revision(self) -> tuple[str | None, str]:
+        """The schema revision of the database, and the one that this version works with; changes nothing."""
+        if self.path is not None and not self.path.exists():
+            return None, HEAD
+        with engine.typed_errors(self.url), self._transaction(engine.READING) as connection:
+            return migrate.current(connection), HEAD
+
+    def close(self) -> None:
+        """Let go of all connections; the store may be used again and then opens new ones."""
+        if self._in_memory:
+            self._ready = False
+        with (
+            contextlib.suppress(StoreError),
+            self._guard.hold(),
+        ):  # the last to close folds the WAL into the file
+            self._engine.dispose()
+
+    def vacuum(self) -> None:
+        """Give free space back to the disk; needs as much again while it runs."""
+        with engine.typed_errors(self.url):
+            self._prepare()
+            with self._guard.hold(), self._plain() as connection:
+                care.vacuum(connection)
+
+    def erase(self) -> bool:
+        """Overwrite what was deleted: the index is merged, the WAL emptied, free pages are zeros already.
+
+        False when a reader still holds an older state: call again later. Backups, replicas and whatever the disk
+        itself keeps are out of our reach. On PostgreSQL dead rows are vacuumed, which does not overwrite them.
+        """
+        with engine.typed_errors(self.url):
+            self._prepare()
+            with self._writing() as connection:
+                care.merge_index(connection)
+            with self._guard.hold(), self._plain() as connection:
+                return care.empty_wal(connection)
+
+    def backup(self, file: str | Path) -> None:
+        """A consistent copy in a new file, without free pages and so without deleted text, while others write."""
+        target = Path(file).absolute()
+        if self._engine.dialect.name != "sqlite":
+            raise StoreError("PostgreSQL is backed up with its own tools: pg_dump --format=custom")
+        if target.exists():
+            raise StoreError(f"{target} exists: a backup never overwrites, give another name")
+        with engine.typed_errors(self.url):
+            self._prepare()
+            engine.create_private(target)
+            with self._plain() as connection:
+                connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+
+    def check(self) -> list[str]:
+        """What is wrong with the database, in sentences: structure, references, numbering and the hash of every image."""
+        with self.read() as reader:
+            found = list(care.check(reader))
+        if not self.read_only and not found:
+            with self.write() as writer:
+                found = care.check_index(writer._connection)
+        return found
+
+    def size(self) -> int:
+        """Bytes on disk, WAL included."""
+        if self.path is not None:
+            files = (self.path.with_name(self.path.name + end) for end in ("", "-wal", "-shm"))
+            return sum(file.stat().st_size for file in files if file.exists())
+        with self.read() as reader:
+            return care.size(reader)
+
+    # --- connections
+
+    def _prepare(self) -> None:
+        if self._ready:
+            return
+        with self._first:
+            if not self._ready:
+                self._open_first()
+                self._ready = True
+
+    def _open_first(self) -> None:
+        if self.path is not None and self.read_only and not self.path.exists():
+            raise StoreError(
+                f"there is no database at {self.path}: check the path, or open it without read_only"
+            )
+        if self.path is not None and not self.read_only:
+            engine.create_private(self.path)
+        with self._transaction(engine.READING) as connection:
+            outdated, found = migrate.needs_upgrade(connection), migrate.current(connection)
+        if outdated and self.read_only:
+            raise SchemaError(found, HEAD, f"optical-memory db upgrade --db {self.url}")
+        if outdated:
+            with self._writing() as connection:
+                migrate.upgrade(connection)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        if getattr(self._local, "writing", False):
+            raise StoreError("this thread of execution is inside store.write() already: use that writer")
+        self._local.writing = True
+        try:
+            with self._guard.hold(), self._transaction({}) as connection:
+                yield connection
+        finally:
+            self._local.writing = False
+
+    @contextlib.contextmanager
+    def _transaction(self, options: dict[str, str]) -> Iterator[sa.Connection]:
+        if self._in_memory:
+            with self._memory_transaction() as connection:
+                yield connection
+            return
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def _memory_transaction(self) -> Iterator[sa.Connection]:
+        """One connection for all threads, one at a time; a block within a block of the same thread joins it."""
+        with self._one_at_a_time:
+            outer: sa.Connection | None = getattr(self._local, "connection", None)
+            if outer is not None:
+                yield outer
+                return
+            with self._engine.connect() as connection, connection.begin():
+                self._local.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._local.connection = None
+
+    @contextlib.contextmanager
+    def _plain(self) -> Iterator[sa.Connection]:
+        """A connection outside any transaction, for what cannot run in one."""
+        with self._engine.connect() as connection:
+            level = {} if connection.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+            yield connection.execution_options(**engine.NO_TRANSACTION, **level)
+
+    def _reset_locks(self) -> None:
+        self._first = threading.Lock()
+        self._one_at_a_time = threading.RLock()
+
+    def _forked(self) -> None:
+        self._guard.forked()
+        self._reset_locks()
+        self._local = threading.local()
+        if not self._in_memory:
+            _of_the_parent.append(self._engine.pool)
+            self._engine.dispose(close=False)
+
+
+def _after_fork() -> None:
+    for store in list(_live):
+        store._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

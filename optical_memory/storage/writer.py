@@ -1,0 +1,458 @@
+"""Writing: everything that changes the database, within one transaction that has begun before the first read.
+
+Numbers come from the thread's own counters by UPDATE ... RETURNING, which is one statement on both engines and
+cannot hand out a number twice. Every change that another process must notice raises the thread's `version`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..errors import StoreError, ThreadNotFoundError
+from . import forget, rows, search
+from .reader import CHUNK, THREAD_BY_ID, THREAD_BY_KEY, Reader
+from .rows import Path, ThreadRow, end
+from .schema import (
+    branch,
+    change,
+    columns,
+    image,
+    message,
+    page,
+    plan,
+    recalled,
+    step,
+    thread,
+    turn,
+    usage,
+    view,
+)
+from .text import checked_key, safe_id, safe_text
+
+KEEP: Final = object()
+"""Leave a field as it is."""
+
+_b = sa.bindparam
+_GROW = (
+    sa.update(thread)
+    .where(thread.c.id == _b("t"))
+    .values(length=thread.c.length + _b("n"), version=thread.c.version + 1)
+    .returning(*columns(thread, ThreadRow))
+)
+_TOP = sa.select(sa.func.max(turn.c.number)).where(turn.c.branch_id == _b("b"))
+_ADD_TURNS = sa.insert(turn).returning(turn.c.id, turn.c.number)
+_ADD_MESSAGES = sa.insert(message)
+
+
+class Writer(Reader):
+    """A write transaction; made by `Store.write()`, committed when its `with` block ends without an exception."""
+
+    # --- threads and branches
+
+    def thread(self, key: str) -> ThreadRow | None:
+        """The thread of this name; on PostgreSQL locked until the end, so what is decided from it stays true."""
+        return self._one(THREAD_BY_KEY.with_for_update(), ThreadRow, key=key)
+
+    def new_thread(self, key: str, at: datetime) -> ThreadRow:
+        """A new thread of this name, or the one that is there: two processes may both ask."""
+        values = {"key": checked_key(key), "branch_id": 0, "created_at": at}
+        made = self._connection.execute(
+            self._insert_new(thread, values, "key").returning(thread.c.id)
+        ).scalar()
+        if made is not None:
+            root = self._new_branch(int(made), None, 0, at)
+            self._connection.execute(sa.update(thread).where(thread.c.id == made).values(branch_id=root))
+        found = self.thread(key)
+        assert found is not None
+        return found
+
+    def set_config(self, thread_id: int, config: Any) -> None:
+        """Keep the thread's effective configuration (a JSON value), for whoever opens the database later."""
+        self._bump(thread.c.id == thread_id, config=config)
+
+    def touch(self, thread_id: int, at: datetime) -> None:
+        """The time of the last context call; changes nothing that a context depends on, so not the version."""
+        self._connection.execute(sa.update(thread).where(thread.c.id == thread_id).values(touched_at=at))
+
+    def fork(self, thread: ThreadRow, after: int, at: datetime, *, branch_id: int | None = None) -> ThreadRow:
+        """A new head branch that departs after turn `after` of the head's path, or of another branch's."""
+        now = self._current(thread)
+        path = self.path(now, branch_id=branch_id, upto=after)
+        if end(path) != after or after < 0:
+            raise StoreError(
+                f"thread {now.key!r} has no turn {after} to depart from: that path ends at {end(path)}"
+            )
+        made = self._new_branch(now.id, path[-1].branch_id if path else None, after, at)
+        return self._bump_one(now.id, branch_id=made, length=after)
+
+    def switch(self, thread: ThreadRow, branch_id: int, length: int) -> ThreadRow:
+        """Move the head to turn `length` of another branch's path; nothing is lost on the one that it leaves."""
+        now = self._current(thread)
+        path = self.path(now, branch_id=branch_id, upto=length)
+        if end(path) != length:
+            raise StoreError(
+                f"branch {branch_id} of thread {now.key!r} has no turn {length}: it ends at {end(path)}"
+            )
+        return self._bump_one(now.id, branch_id=path[-1].branch_id if path else branch_id, length=length)
+
+    def copy_thread(self, thread: ThreadRow, key: str, at: datetime) -> ThreadRow:
+        """The same turns, messages, branches, pages and images under a new name; plans, log and usage stay behind."""
+        if self.thread(checked_key(key)) is not None:
+            raise StoreError(f"a thread {key!r} is there already: forget it first, or copy to another name")
+        target = self.new_thread(key, at)
+        from .copying import copy_rows
+
+        head = copy_rows(self._connection, thread.id, thread.branch_id, target)
+        return self._bump_one(
+            target.id, branch_id=head, length=thread.length, pages=thread.pages, config=thread.config
+        )
+
+    # --- turns
+
+    def append(self, thread: ThreadRow, turns: Sequence[rows.NewTurn], at: datetime) -> ThreadRow:
+        """Add turns at the head, numbered on from its length as it is now; returns the thread after it.
+
+        When the head was set back (`switch`) to where others already follow, a new branch departs there.
+        """
+        now = self._current(thread)
+        top = self._connection.scalar(_TOP, {"b": now.branch_id})
+        if turns and top is not None and top > now.length:
+            now = self.fork(now, now.length, at)
+        after = self._grow(now.id, len(turns))
+        first = after.length - len(turns) + 1
+        values = [self._turn(after, number, new, at) for number, new in enumerate(turns, first)]
+        ids = self._add_turns(values)
+        search.index(self._connection, sa.and_(turn.c.branch_id == after.branch_id, turn.c.number >= first))
+        self._add_messages(
+            after.id, ((ids[number], 0, new.messages) for number, new in enumerate(turns, first))
+        )
+        return after
+
+    def extend(
+        self,
+        turn_id: int,
+        messages: Sequence[rows.NewMessage],
+        *,
+        text: str,
+        chars: int,
+        tokens: int,
+        open: bool,
+        importance: float,
+        attachments: Any = KEEP,
+    ) -> None:
+        """Messages that arrive for a turn that waits for results, and what the whole turn is with them."""
+        held = self._connection.execute(
+            sa.select(turn.c.thread_id, turn.c.messages).where(turn.c.id == turn_id)
+        ).one()
+        values: dict[str, Any] = {
+            **self._words(text),
+            "chars": chars,
+            "tokens": tokens,
+            "open": open,
+            "importance": importance,
+            "messages": held.messages + len(messages),
+        }
+        if messages:
+            values["chain"] = messages[-1].chain
+        if attachments is not KEEP:
+            values["attachments"] = attachments
+        search.unindex(self._connection, turn.c.id == turn_id)
+        self._connection.execute(sa.update(turn).where(turn.c.id == turn_id).values(values))
+        search.index(self._connection, turn.c.id == turn_id)
+        self._add_messages(held.thread_id, [(turn_id, held.messages, messages)])
+        self._bump(thread.c.id == held.thread_id)
+
+    def strengthen(self, turn_ids: Collection[int], at_length: int) -> None:
+        """Count a recall of these turns, made when the thread was `at_length` turns long."""
+        self._update_turns(turn_ids, recalls=turn.c.recalls + 1, recalled_at=at_length)
+
+    def pin(self, turn_ids: Collection[int], pinned: bool) -> None:
+        """Keep these turns from decaying, or let them."""
+        self._update_turns(turn_ids, pinned=pinned)
+
+    def weigh(self, turn_ids: Collection[int], weight: float | None) -> None:
+        """Set the host's own weight of these turns; None for the rule's."""
+        self._update_turns(turn_ids, weight=weight)
+
+    # --- pages and images
+
+    def add_pages(self, thread: ThreadRow, pages: Sequence[rows.NewPage], at: datetime) -> list[rows.PageRow]:
+        """Seal pages; their numbers go on from the thread's page counter."""
+        if not pages:
+            return []
+        after = self._bump_one(thread.id, pages=sa.text("pages + :n").bindparams(n=len(pages)))
+        made = [
+            {**_fields(new), "thread_id": after.id, "number": number, "created_at": at}
+            for number, new in enumerate(pages, after.pages - len(pages) + 1)
+        ]
+        found = self._connection.execute(sa.insert(page).returning(*columns(page, rows.PageRow)), made)
+        return sorted((rows.PageRow(*row) for row in found), key=lambda row: row.number)
+
+    def set_tiers(self, tiers: Mapping[int, str]) -> None:
+        """Show these pages (by id) at these tiers from now on."""
+        if not tiers:
+            return
+        query = sa.update(page).where(page.c.id == _b("page")).values(tier=_b("to"))
+        self._connection.execute(query, [{"page": page_id, "to": tier} for page_id, tier in tiers.items()])
+        self._bump_owners(page, tiers)
+
+    def put_views(
+        self, page_id: int, look: str, parts: Sequence[tuple[int, int, bytes | None]]
+    ) -> list[rows.ViewRow]:
+        """The page's images at a look, as (width, height, PNG); None where it was only measured, and is drawn later."""
+        made = [self._put_view(page_id, look, part, *given) for part, given in enumerate(parts)]
+        surplus = sa.select(view.c.id).where(
+            view.c.page_id == page_id, view.c.look == look, view.c.part >= len(parts)
+        )
+        self._drop_views([row.id for row in self._connection.execute(surplus)])
+        return made
+
+    def drop_views(self, view_ids: Iterable[int]) -> None:
+        """Take images away, so that they are drawn again from the text."""
+        self._drop_views(list(view_ids))
+
+    # --- plans, the log and the bill
+
+    def put_plan(
+        self,
+        thread: ThreadRow,
+        path: Path,
+        *,
+        anchor: int,
+        key: str,
+        body: Any,
+        reason: str,
+        tokens: int,
+        at: datetime,
+    ) -> rows.PlanRow:
+        """Keep the plan that was made for this anchor when the path ended where it does."""
+        values = self._place(thread, path, at) | {"anchor": anchor, "head": end(path), "key": key}
+        values |= {"body": body, "reason": reason, "tokens": tokens}
+        return self._put(plan, rows.PlanRow, values)
+
+    def put_recalled(
+        self, thread: ThreadRow, path: Path, *, anchor: int, key: str, turns: Any, tokens: int, at: datetime
+    ) -> rows.RecalledRow:
+        """Keep what was recalled by itself before this anchor (a JSON value, as `turns`)."""
+        values = self._place(thread, path, at) | {
+            "anchor": anchor,
+            "key": key,
+            "turns": turns,
+            "tokens": tokens,
+        }
+        return self._put(recalled, rows.RecalledRow, values)
+
+    def log_step(
+        self,
+        thread: ThreadRow,
+        path: Path,
+        *,
+        reason: str,
+        changes: Sequence[rows.NewChange],
+        at: datetime,
+        plan_id: int | None = None,
+    ) -> rows.StepRow:
+        """Write down a batch of tier changes, taken when the path ended where it does."""
+        values = self._place(thread, path, at) | {"at": end(path), "reason": reason, "plan_id": plan_id}
+        made = self._put(step, rows.StepRow, values)
+        logged = tuple(self._put_change(made.id, new) for new in changes)
+        return rows.StepRow(**{**_fields(made), "changes": logged})
+
+    def mark_undone(self, step_id: int) -> None:
+        """Note that a step was taken back."""
+        self._connection.execute(sa.update(step).where(step.c.id == step_id).values(undone=True))
+        self._bump_owners(step, [step_id])
+
+    def put_usage(
+        self,
+        thread_id: int,
+        *,
+        model: str,
+        predicted: int,
+        billed: int,
+        at: datetime,
+        cache_read: int = 0,
+        cache_write: int = 0,
+        output: int = 0,
+    ) -> None:
+        """Note what a call was predicted to cost and what was billed, in tokens."""
+        values = {"thread_id": thread_id, "model": safe_text(model), "predicted": predicted, "billed": billed}
+        values |= {"cache_read": cache_read, "cache_write": cache_write, "output": output, "created_at": at}
+        self._connection.execute(sa.insert(usage).values(values))
+
+    # --- forgetting
+
+    def forget_thread(self, thread_id: int) -> rows.ForgottenRows:
+        """Take the thread and everything of it away. Call `Store.erase()` after the commit: see there."""
+        return forget.whole_thread(self._connection, thread_id)
+
+    def forget_turns(self, thread: ThreadRow, path: Path, numbers: Iterable[int]) -> rows.ForgottenRows:
+        """Empty these turns of the path; a hole of role "forgotten" keeps the number.
+
+        Pages that show one go, on every branch that shares it, and with them the thread's plans and recalled rows,
+        which may quote it. Call `Store.erase()` after the commit.
+        """
+        gone = forget.turns(self._connection, self.branch_paths(thread), path, sorted(set(numbers)))
+        self._bump(_is(thread.id))
+        return gone
+
+    def branch_paths(self, thread: ThreadRow) -> dict[int, Path]:
+        """The whole path to the end of every branch of the thread, by branch id."""
+        return {row.id: self.path(thread, branch_id=row.id) for row in self.branches(thread.id)}
+
+    # --- the small parts
+
+    def _current(self, stale: ThreadRow) -> ThreadRow:
+        found = self._one(THREAD_BY_ID.with_for_update(), ThreadRow, id=stale.id)
+        if found is None:
+            raise ThreadNotFoundError(stale.key)
+        return found
+
+    def _grow(self, thread_id: int, count: int) -> ThreadRow:
+        return ThreadRow(*self._connection.execute(_GROW, {"t": thread_id, "n": count}).one())
+
+    def _bump(self, which: sa.ColumnElement[bool], **values: Any) -> None:
+        self._connection.execute(
+            sa.update(thread).where(which).values(version=thread.c.version + 1, **values)
+        )
+
+    def _bump_one(self, thread_id: int, **values: Any) -> ThreadRow:
+        query = (
+            sa.update(thread).where(thread.c.id == thread_id).values(version=thread.c.version + 1, **values)
+        )
+        return ThreadRow(*self._connection.execute(query.returning(*columns(thread, ThreadRow))).one())
+
+    def _bump_owners(self, table: sa.Table, ids: Iterable[int]) -> None:
+        for chunk in _chunked(ids):
+            owners = sa.select(table.c.thread_id).where(table.c.id.in_(chunk))
+            self._bump(thread.c.id.in_(owners))
+
+    def _update_turns(self, turn_ids: Collection[int], **values: Any) -> None:
+        for chunk in _chunked(turn_ids):
+            self._connection.execute(sa.update(turn).where(turn.c.id.in_(chunk)).values(values))
+        self._bump_owners(turn, turn_ids)
+
+    def _new_branch(self, thread_id: int, parent_id: int | None, after: int, at: datetime) -> int:
+        values = {"thread_id": thread_id, "parent_id": parent_id, "after": after, "created_at": at}
+        return int(
+            self._connection.execute(sa.insert(branch).values(values).returning(branch.c.id)).scalar_one()
+        )
+
+    def _turn(self, owner: ThreadRow, number: int, new: rows.NewTurn, at: datetime) -> dict[str, Any]:
+        return {
+            **_fields(new),
+            **self._words(new.text),
+            "thread_id": owner.id,
+            "branch_id": owner.branch_id,
+            "number": number,
+            "name": None if new.name is None else safe_text(new.name),
+            "chars": len(new.text) if new.chars is None else new.chars,
+            "messages": len(new.messages),
+            "chain": new.messages[-1].chain if new.messages else "",
+            "stored_at": at,
+        }
+
+    def _words(self, text: str) -> dict[str, Any]:
+        clean = safe_text(text)
+        return {
+            "text": clean,
+            "grams": search.extra_words(clean, fold=self._connection.dialect.name != "sqlite"),
+        }
+
+    def _add_turns(self, values: list[dict[str, Any]]) -> dict[int, int]:
+        """The new ids by turn number."""
+        if not values:
+            return {}
+        return {row.number: row.id for row in self._connection.execute(_ADD_TURNS, values)}
+
+    def _add_messages(
+        self, thread_id: int, groups: Iterable[tuple[int, int, Sequence[rows.NewMessage]]]
+    ) -> None:
+        values = [
+            {
+                **_fields(new),
+                "thread_id": thread_id,
+                "turn_id": turn_id,
+                "position": position,
+                "external_id": None if new.external_id is None else safe_id(new.external_id),
+            }
+            for turn_id, first, messages in groups
+            for position, new in enumerate(messages, first)
+        ]
+        if values:
+            self._connection.execute(_ADD_MESSAGES, values)
+
+    def _put_view(
+        self, page_id: int, look: str, part: int, width: int, height: int, png: bytes | None
+    ) -> rows.ViewRow:
+        drawn = {
+            "width": width,
+            "height": height,
+            "sha256": None if png is None else hashlib.sha256(png).hexdigest(),
+            "bytes": len(png or b""),
+        }
+        insert = self._upsert(view, {"page_id": page_id, "look": look, "part": part, **drawn})
+        made = rows.ViewRow(*self._connection.execute(insert.returning(*columns(view, rows.ViewRow))).one())
+        if png is None:
+            self._connection.execute(sa.delete(image).where(image.c.view_id == made.id))
+        else:
+            self._connection.execute(self._upsert(image, {"view_id": made.id, "png": png}))
+        return made
+
+    def _drop_views(self, view_ids: list[int]) -> None:
+        for chunk in _chunked(view_ids):
+            self._connection.execute(sa.delete(image).where(image.c.view_id.in_(chunk)))
+            self._connection.execute(sa.delete(view).where(view.c.id.in_(chunk)))
+
+    def _insert_new(
+        self, table: sa.Table, values: dict[str, Any], *unique: str
+    ) -> sqlite.Insert | postgresql.Insert:
+        make = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
+        return make(table).values(values).on_conflict_do_nothing(index_elements=unique)
+
+    def _upsert(self, table: sa.Table, values: dict[str, Any]) -> sqlite.Insert | postgresql.Insert:
+        make = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
+        unique = _UNIQUE[table]
+        rest = {name: value for name, value in values.items() if name not in unique}
+        return make(table).values(values).on_conflict_do_update(index_elements=unique, set_=rest)
+
+    def _place(self, owner: ThreadRow, path: Path, at: datetime) -> dict[str, Any]:
+        """Where a plan or step belongs: the branch of the path's last turn, so it is found from all that share it."""
+        branch_id = path[-1].branch_id if path else owner.branch_id
+        return {"thread_id": owner.id, "branch_id": branch_id, "created_at": at}
+
+    def _put(self, table: sa.Table, kind: type[Any], values: dict[str, Any]) -> Any:
+        query = sa.insert(table).values(values).returning(*columns(table, kind))
+        made = kind(*self._connection.execute(query).one())
+        self._bump(_is(values["thread_id"]))
+        return made
+
+    def _put_change(self, step_id: int, new: rows.NewChange) -> rows.ChangeRow:
+        query = (
+            sa.insert(change)
+            .values(step_id=step_id, **_fields(new))
+            .returning(*columns(change, rows.ChangeRow))
+        )
+        return rows.ChangeRow(*self._connection.execute(query).one())
+
+
+_UNIQUE = {view: ("page_id", "look", "part"), image: ("view_id",)}
+
+
+def _is(thread_id: int) -> sa.ColumnElement[bool]:
+    return thread.c.id == thread_id
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+def _chunked(ids: Iterable[int]) -> Iterable[list[int]]:
+    rest = list(ids)
+    return (rest[i : i + CHUNK] for i in range(0, len(rest), CHUNK))
