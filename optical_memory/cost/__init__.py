@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optical_memory.cost.counter import token_counter
 from optical_memory.cost.images import image_size, image_tokens, served_size
 from optical_memory.cost.prices import Price, break_even, price_of, step_pays
 from optical_memory.cost.profiles import Profile, known, profile, register_model
@@ -22,4 +23,5 @@ __all__ = [
     "served_size",
     "step_pays",
     "text_tokens",
+    "token_counter",
 ]

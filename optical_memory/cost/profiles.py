@@ -41,6 +41,7 @@ class Profile:
     source: str
     date: str
     detail: Level = lambda w, h: None  # the level to send beside an image
+    marks: int = 0  # tokens around each image, beside its own
     note: str = ""  # what a person should know of this model's reading
 
     def readable(self, tier: str) -> bool:
@@ -129,6 +130,7 @@ def _pictures(model: str, row: Mapping[str, Any], blind: bool) -> dict[str, Any]
     detail = partial(_detail, levels, sheets[-1][3] or None)
     return {
         "image": partial(_image, rule, detail, row.get("marks", 0)),
+        "marks": row.get("marks", 0),
         "served": partial(_served, rule, detail),
         "detail": detail,
         "sheet_steps": tuple(Sheet(w, h, step or 1, bool(step)) for w, h, step, _ in sheets),

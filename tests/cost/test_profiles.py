@@ -22,7 +22,7 @@ from optical_memory.errors import ConfigError
 from optical_memory.pages.sheets import Style
 
 IN_USE = [
-    "claude-opus-5", "claude-opus-5-5", "claude-opus-4-8", "claude-fable-5.1", "claude-sonnet-4-5", 
+    "claude-opus-5", "claude-opus-5-5", "claude-opus-4-8", "claude-fable-5.1", "claude-sonnet-4-5",
     "gpt-6-sol", "gpt-5.6-sol", "gpt-5.5", "gpt-5.4-mini", "gpt-5.2", "gpt-4o", "gpt-4.1", "gpt-5", "gpt-5.1",
     "gemini-3.6-flash", "gemini-3-pro", "gemini-2.5-pro", "ocr:tesseract", "ocr:rapidocr",
 ]  # fmt: skip
