@@ -1,7 +1,7 @@
 """Runs the migrations over the connection that optical_memory hands in, inside the transaction it has begun.
 
-There is no other way in: `optical-memory db upgrade` prepares the connection (locks, pragmas, one transaction for
-all steps), which a bare `alembic upgrade` would not.
+There is no other way in: `optical-memory db upgrade` prepares the connection (locks, pragmas, one transaction
+for all steps), which a bare `alembic upgrade` would not.
 """
 
 from alembic import context

@@ -1,4 +1,4 @@
-"""The first schema: threads, branches, turns, messages, pages and their images, plans, the log, and the search index.
+"""The first schema: threads, branches, turns, messages, pages and their images, plans, log, and search index.
 
 Revision 0001. Frozen once released; imports nothing of ours.
 """
@@ -16,6 +16,8 @@ depends_on = None
 # the words of a turn that the search index sees on PostgreSQL, where one document must stay below a megabyte
 INDEXED_CHARS = 100_000
 INDEXED_GRAM_CHARS = 150_000
+LOG = ("usage", "change", "step", "recalled", "plan")
+CHILDREN_FIRST = (*LOG, "image", "view", "page", "message", "turn", "branch", "thread")
 
 
 def upgrade() -> None:
@@ -25,9 +27,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     _drop_search()
-    for table in (
-        "usage change step recalled plan image view page message turn branch thread".split()  # children first
-    ):
+    for table in CHILDREN_FIRST:
         op.drop_table(table)
 
 
@@ -273,10 +273,10 @@ def _search() -> None:
 
 
 def _search_sqlite() -> None:
-    # kept in step by the writer, not by triggers: before SQLite 3.42 a trigger may not touch FTS5 under trusted_schema=OFF
+    # kept in step by the writer: under trusted_schema=OFF, old SQLite lets no trigger touch an FTS5 table
     op.execute(
-        "CREATE VIRTUAL TABLE turn_fts USING fts5(text, grams, thread_id, content='turn', content_rowid='id', "
-        "tokenize='unicode61 remove_diacritics 2')"
+        "CREATE VIRTUAL TABLE turn_fts USING fts5(text, grams, thread_id, content='turn', "
+        "content_rowid='id', tokenize='unicode61 remove_diacritics 2')"
     )
 
 

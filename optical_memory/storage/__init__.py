@@ -1,6 +1,6 @@
 """Where threads are kept: SQLite by default, PostgreSQL by URL, the same code for both.
 
-rows (values in and out) <- schema (tables) <- reader, search <- forget, copying, writer <- engine, migrate, care <- store
+rows (values), schema (tables) <- search <- reader <- bulk <- writer;  engine, migrate, care <- store
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def _held(reader: Reader, span: Range) -> int:
 
 
 def _images(connection: sa.Connection) -> Iterator[str]:
-    """Every image against its hash, a few at a time: integrity_check misses nearly all damage inside a blob."""
+    """Every image against its hash, a few at a time: integrity_check misses most damage inside a blob."""
     ids = list(connection.scalars(sa.select(view.c.id).where(view.c.sha256.is_not(None)).order_by(view.c.id)))
     query = (
         sa.select(view.c.id, view.c.sha256, view.c.look, page.c.number, thread.c.key, image.c.png)

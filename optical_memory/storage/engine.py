@@ -1,8 +1,8 @@
 """Connections: where the database is, how a connection is set up, who may write, and what its errors mean.
 
-The settings and their reasons were measured (see LOG.md): every writer begins IMMEDIATE, because SQLAlchemy's documented
-recipes are deferred and lose half of their writes to "database is locked" at once; the switch to WAL is tried
-again, because it can itself be locked out when processes start together; FULL sync loses nothing at a power cut.
+The settings were measured: every writer begins IMMEDIATE, because SQLAlchemy's recipes are deferred and lose
+half of their writes to "database is locked" at once; the switch to WAL is tried again, because it can itself be
+locked out when processes start together; FULL sync loses nothing at a power cut.
 
 Never `open()` the database file in a process that uses it: closing any descriptor drops SQLite's locks.
 """
@@ -72,7 +72,7 @@ def file_of(url: sa.URL) -> Path | None:
 def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
     """Whether this SQLite can corrupt a file when two connections reset the WAL at the same moment.
 
-    Fixed in 3.51.3, 3.50.7 and 3.44.6 (sqlite.org/wal.html, read November 2026); older ones, back to 3.7.0, have it.
+    Fixed in 3.51.3, 3.50.7 and 3.44.6 (sqlite.org/wal.html, November 2026); all from 3.7.0 on had it.
     """
     fixed = {(3, 50): 7, (3, 44): 6}
     if version[:2] in fixed:
@@ -83,8 +83,8 @@ def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) ->
 class Guard:
     """A lock file held from BEGIN to COMMIT, so that no two of our processes write or checkpoint at once.
 
-    It keeps them from the WAL-reset bug of `has_wal_reset_bug`, and it makes waiting fair, which SQLite's own is not.
-    Every hold opens the file anew, so threads exclude each other as processes do. The kernel lets go when we die.
+    It keeps them from the WAL-reset bug of `has_wal_reset_bug`, and makes waiting fairer than SQLite's own.
+    Every hold opens the file anew, so threads exclude each other as processes do. It is free when we die.
     """
 
     def __init__(self, path: Path | None, timeout: float) -> None:
@@ -175,7 +175,7 @@ def create_private(path: Path) -> None:
 
 @contextlib.contextmanager
 def typed_errors(where: str) -> Iterator[None]:
-    """Turn the drivers' errors into ours; the only place that does. `where` names the database, without password."""
+    """Turn the drivers' errors into ours; the only place that does. `where` is the URL without password."""
     try:
         yield
     except OpticalMemoryError:
@@ -204,8 +204,8 @@ def _sqlite_error(error: sqlite3.Error, where: str) -> StoreError:
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return ReadOnlyError(
-            f"{where} or its folder cannot be opened for writing: check their permissions, or copy the file to a "
-            f"folder of your own"
+            f"{where} or its folder cannot be opened for writing: check their permissions, or copy the file "
+            f"to a folder of your own"
         )
     if name.startswith("SQLITE_FULL") or name in {"SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"}:
         return DiskFullError(f"no space left for {where}: free some and try again; nothing was half-written")

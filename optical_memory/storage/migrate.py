@@ -1,4 +1,4 @@
-"""One road to the schema: new and old databases both run the migrations, in one transaction, in any number of processes.
+"""One road to the schema: new and old databases both run the migrations, in one transaction.
 
 The check that nothing is to do is a single query without Alembic, since it happens at every start.
 """
@@ -20,11 +20,12 @@ def current(connection: sa.Connection) -> str | None:
     """The database's schema revision; None when it has none of our tables yet."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return None if found is None else str(found)
 
 
 def needs_upgrade(connection: sa.Connection) -> bool:
-    """Whether migrations are to be run; SchemaError, with nothing touched, for a schema that we do not know."""
+    """Whether migrations are to be run; SchemaError, with nothing touched, for a schema unknown to us."""
     revision = current(connection)
     if revision is not None and revision not in REVISIONS:
         raise SchemaError(revision, HEAD, "pip install --upgrade optical-memory")

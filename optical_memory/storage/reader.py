@@ -1,8 +1,8 @@
 """Reading: every question that the memory asks of the database, over one connection and one snapshot.
 
-Statements that run at each model call are built once, with named parameters: building one takes longer than SQLite
-takes to answer it. A path is walked range by range; windows are clipped by arithmetic first, so a window
-of the newest turns touches the newest ranges only, whatever the length of the thread.
+Statements that run at each model call are built once, with named parameters: building one takes longer
+than SQLite takes to answer it. A path is walked range by range; windows are clipped by arithmetic first, so
+a window of the newest turns touches the newest ranges only, whatever the length of the thread.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .schema import (
     page,
     plan,
     recalled,
+    safe_id,
     step,
     thread,
     turn,
     usage,
     view,
 )
-from .text import safe_id
 
 T = TypeVar("T")
 CHUNK = 500
@@ -46,6 +46,7 @@ THREAD_BY_KEY = sa.select(*_THREAD).where(thread.c.key == _b("key"))
 THREAD_BY_ID = sa.select(*_THREAD).where(thread.c.id == _b("id"))
 _BRANCHES = sa.select(branch.c.id, branch.c.parent_id, branch.c.after).where(branch.c.thread_id == _b("t"))
 _TURNS = sa.select(*columns(turn, rows.TurnRow)).where(*_ON_SPAN).order_by(turn.c.number)
+_MARKED = _TURNS.where(sa.or_(turn.c.pinned, turn.c.recalls > 0))
 _SUMS = sa.select(
     sa.func.count(),
     *(sa.func.coalesce(sa.func.sum(turn.c[name]), 0) for name in ("chars", "tokens", "messages", "calls")),
@@ -119,7 +120,7 @@ class Reader:
         at = thread.branch_id if branch_id is None else branch_id
         if at not in tree:
             raise StoreError(
-                f"thread {thread.key!r} has no branch {at}: list them with `optical-memory threads --branches`"
+                f"thread {thread.key!r} has no branch {at}: see `optical-memory threads --branches`"
             )
         stop = thread.length if branch_id is None else self._last(at, tree[at].after)
         return _walk(tree, at, stop if upto is None else min(stop, upto))
@@ -144,13 +145,17 @@ class Reader:
         """Turns `first..last` of the path, oldest first; of those the first `limit`, or the newest."""
         return self._spans(_TURNS, rows.TurnRow, _window(path, first, last, limit, newest))
 
+    def marked(self, path: Path, first: int = 1, last: int | None = None) -> list[rows.TurnRow]:
+        """The turns among these that were pinned or recalled, oldest first."""
+        return self._spans(_MARKED, rows.TurnRow, rows.clip(path, first, last))
+
     def turn_stats(self, path: Path, first: int = 1, last: int | None = None) -> rows.TurnSums:
         """Sums over turns `first..last` of the path."""
         parts = [self._connection.execute(_SUMS, _span(r)).one() for r in rows.clip(path, first, last)]
         return rows.TurnSums(*(int(sum(part[i] for part in parts)) for i in range(5)))
 
     def messages(self, turn_ids: Iterable[int]) -> dict[int, list[rows.MessageRow]]:
-        """The messages of each of these turns, in their order; a turn without any is there with an empty list."""
+        """The messages of each of these turns, in their order; an empty list for a turn without any."""
         found: dict[int, list[rows.MessageRow]] = {turn_id: [] for turn_id in turn_ids}
         query = sa.select(*columns(message, rows.MessageRow)).order_by(message.c.turn_id, message.c.position)
         for row in self._in(query, message.c.turn_id, found, rows.MessageRow):
@@ -177,7 +182,7 @@ class Reader:
         return [m for m in found if (m.turn_number, m.position) >= (turn_number, position)][:count]
 
     def by_external(self, thread_id: int, ids: Iterable[str]) -> dict[str, list[PlacedMessage]]:
-        """Every place in the thread, on any branch, of these ids of the host; ids that are not stored are left out."""
+        """Every place in the thread, on any branch, of these ids of the host; unknown ids are left out."""
         asked = {safe_id(given): given for given in ids}
         query = _PLACED.where(message.c.thread_id == thread_id).order_by(message.c.id)
         found: dict[str, list[PlacedMessage]] = {}
@@ -224,8 +229,8 @@ class Reader:
         )
         key, number, look, part = self._connection.execute(query).one()
         return HashMismatchError(
-            f"page {number} of thread {key!r} ({look}, part {part}, view {view_id}) is not the image that was stored: "
-            f"its text is unharmed; run `optical-memory db check` to list every damaged image and have them drawn again"
+            f"page {number} of thread {key!r} ({look}, part {part}, view {view_id}) is not what "
+            f"was stored; its text is unharmed: run `optical-memory db check` to list every damaged image"
         )
 
     # --- plans and the log
@@ -253,7 +258,7 @@ class Reader:
         query = sa.select(*columns(change, rows.ChangeRow)).order_by(change.c.step_id, change.c.id)
         changes = self._in(query, change.c.step_id, [row.id for row in found], rows.ChangeRow)
         of = {step_id: tuple(group) for step_id, group in groupby(changes, key=lambda row: row.step_id)}
-        return [rows.StepRow(*row, of.get(row.id, ())) for row in sorted(found, key=lambda row: row.id)]
+        return [rows.StepRow(*[*row, of.get(row.id, ())]) for row in sorted(found, key=lambda row: row.id)]
 
     def usage(self, thread_id: int) -> list[rows.UsageRow]:
         """What was predicted and billed for the thread's calls, oldest first."""

@@ -66,7 +66,7 @@ class BranchRow:
 
 @dataclass(frozen=True, slots=True)
 class TurnRow:
-    """A stored turn. `text` is what is drawn and searched; `messages` and `calls` are counts, `tokens` raw text."""
+    """A stored turn. `text` is what is drawn and searched; `messages` and `calls` are counts."""
 
     id: int
     thread_id: int
@@ -336,7 +336,7 @@ class NewChange:
 
 
 def owner(path: Path, number: int) -> int:
-    """The id of the branch on which turn `number` of the path lives; LookupError when it is not on the path."""
+    """The id of the branch on which turn `number` of the path lives; LookupError when it is not on it."""
     for span in path:
         if span.first <= number <= span.last:
             return span.branch_id

@@ -1,4 +1,4 @@
-"""The tables. Migrations make them; this module only describes them to queries and to the drift check.
+"""The tables, and what a database can keep. Migrations make them; this only describes them to queries.
 
 Two habits: ids that leave the store are never used twice (AUTOINCREMENT), so a cache keyed by one cannot show
 what came after; and no foreign key cascades, since a table rebuild under a cascade deletes children silently.
@@ -6,18 +6,51 @@ what came after; and no foreign key cascades, since a table rebuild under a casc
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
 from ..errors import ConfigError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 REVISIONS = ("0001",)
 """Every schema revision that this version knows, oldest first."""
 HEAD = REVISIONS[-1]
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+LONGEST_KEY = 500
+"""Characters of a thread's name or a message's id: both are indexed, and an index entry has an upper size."""
+
+
+def safe_text(text: str) -> str:
+    """The text with NUL and lone surrogates as U+FFFD; the messages keep the original, as JSON escapes."""
+    return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\ufffd", text)
+
+
+def safe_id(given: str) -> str:
+    """A host's id as it is indexed: different ids stay different, whatever they hold."""
+    clean = given.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    if len(clean) <= LONGEST_KEY:
+        return clean
+    return "sha256:" + hashlib.sha256(clean.encode()).hexdigest()
+
+
+def checked_key(key: str) -> str:
+    """A thread's name, unchanged; ConfigError when no database could keep it as it is."""
+    if not key or len(key) > LONGEST_KEY or safe_text(key) != key:
+        raise ConfigError(
+            f"{key[:60]!a} cannot be a thread's name: it needs 1 to {LONGEST_KEY} characters, "
+            f"without NUL or lone surrogates"
+        )
+    return key
 
 
 def epoch(moment: datetime) -> float:
@@ -255,6 +288,8 @@ usage = _table(
 )
 
 
-def columns(table: sa.Table, row: type) -> list[sa.Column[Any]]:
+def columns(table: sa.Table, row: Callable[..., Any]) -> list[sa.Column[Any]]:
     """The table's columns in the order of the row type's fields, so that `row(*values)` is all it takes."""
-    return [table.c[name] for name in row.__slots__ if name in table.c]
+    return [
+        table.c[field.name] for field in fields(cast("type[DataclassInstance]", row)) if field.name in table.c
+    ]

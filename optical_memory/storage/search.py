@@ -1,8 +1,8 @@
 """Full-text search over the source text, on both engines, for any text that a person or a model may type.
 
-Words are OR-ed and ranked, "quoted phrases" and prefix* are understood, everything else is data. SQLite's tokenizer
-takes a run of Chinese or Japanese for one word, so every turn also keeps the pairs of such characters
-(`extra_words`): a query of two or more characters is a phrase of pairs, one character is the beginning of a pair.
+Words are OR-ed and ranked, "quoted phrases" and prefix* are understood, everything else is data. SQLite's
+tokenizer takes a run of Chinese or Japanese for one word, so every turn also keeps pairs of such characters
+(`extra_words`): a query of two or more characters is a phrase of pairs, one character begins a pair.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,9 +22,6 @@ MOST_TERMS = 40
 """Words of a query beyond this many are left out: each costs a walk through its postings."""
 SCANNED_TURNS = 20_000
 """How many of the newest turns are scanned for a bare substring when no word is found."""
-
-Ranked = sa.CursorResult[tuple[int, int, int, float]]
-"""Turn id, branch id, number, score; best first."""
 
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
@@ -120,8 +118,8 @@ _INDEXED = (turn.c.id, turn.c.text, turn.c.grams, turn.c.thread_id)
 def index(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
     """Put these turns into the index; PostgreSQL does so by itself, by a generated column.
 
-    No trigger does it: with trusted_schema=OFF, which keeps a hostile file from running code, SQLite up to 3.41
-    lets none touch an FTS5 table.
+    No trigger does it: with trusted_schema=OFF, which keeps a hostile file from running code, old versions of
+    SQLite (3.40 was tried) let none touch an FTS5 table.
     """
     if connection.dialect.name == "sqlite":
         rows = sa.select(*_INDEXED).where(which)
@@ -129,7 +127,7 @@ def index(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
 
 
 def unindex(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
-    """Take these turns out of the index; to be called before their text changes, which says what to take out."""
+    """Take these turns out of the index; to be called while they still have the text that is in it."""
     if connection.dialect.name == "sqlite":
         rows = sa.select(sa.literal("delete"), *_INDEXED).where(which)
         names = ["turn_fts", "rowid", "text", "grams", "thread_id"]
@@ -150,26 +148,29 @@ def search(
     return _with_snippets(connection, hits, asked, query)
 
 
-def _take(rows: Ranked, path: Path, limit: int, exclude: Container[int]) -> list[Found]:
+def _take(rows: sa.CursorResult[Any], path: Path, limit: int, exclude: Container[int]) -> list[Found]:
     """The first `limit` rows that lie on the path and are not excluded."""
     spans = {r.branch_id: r for r in path}
     found: list[Found] = []
     with rows:
-        for turn_id, branch_id, number, score in rows:
+        for row in rows:
             if len(found) >= limit:
                 break
-            span = spans.get(branch_id)
-            if span and span.first <= number <= span.last and number not in exclude:
-                found.append(Found(number, turn_id, float(score), ""))
+            span = spans.get(row.branch_id)
+            if span and span.first <= row.number <= span.last and row.number not in exclude:
+                found.append(Found(row.number, row.id, float(row.score), ""))
     return found
 
 
-_PLACE = tuple(sa.literal_column(f"turn.{name}", sa.Integer) for name in ("id", "branch_id", "number"))
-_THREAD = sa.literal_column("turn.thread_id", sa.Integer)
+_PLACE: tuple[sa.ColumnElement[Any], ...] = tuple(
+    sa.literal_column(f"turn.{name}", sa.Integer).label(name) for name in ("id", "branch_id", "number")
+)
+_NO_SCORE: sa.ColumnElement[Any] = sa.literal_column("0.0", sa.Double).label("score")
+_THREAD: sa.ColumnElement[Any] = sa.literal_column("turn.thread_id", sa.Integer)
 
 
-def _rank_sqlite(thread_id: int, asked: list[Term]) -> sa.Select[tuple[int, int, int, float]]:
-    """Every matching turn of the thread by BM25; the thread is a word of the index, so others cost nothing."""
+def _rank_sqlite(thread_id: int, asked: list[Term]) -> sa.Executable:
+    """Every matching turn of the thread by BM25; the thread is a word of the index: others cost nothing."""
     match = f'thread_id : "{thread_id}" AND {{text grams}} : ({" OR ".join(map(_fts5, asked))})'
     score = sa.literal_column("-bm25(turn_fts, 1.0, 1.0, 0.0)", sa.Double).label("score")
     return (
@@ -186,8 +187,8 @@ def _fts5(term: Term) -> str:
     return f'"{" ".join(term.words)}"' + (" *" if term.prefix else "")
 
 
-def _rank_postgres(thread_id: int, asked: list[Term]) -> sa.Select[tuple[int, int, int, float]]:
-    words = sa.literal_column("turn.words")
+def _rank_postgres(thread_id: int, asked: list[Term]) -> sa.Executable:
+    words: sa.ColumnClause[Any] = sa.literal_column("turn.words")
     wanted = sa.func.to_tsquery(sa.literal_column("'simple'"), " | ".join(map(_tsquery, asked)))
     score = sa.func.ts_rank(words, wanted, 1).label("score")
     return (
@@ -203,11 +204,11 @@ def _tsquery(term: Term) -> str:
     return "(" + " <-> ".join([*head, last + (":*" if term.prefix else "")]) + ")"
 
 
-def _scan(span: Range, query: str) -> sa.Select[tuple[int, int, int, float]]:
+def _scan(span: Range, query: str) -> sa.Executable:
     """Turns of the span that hold the query's longest piece anywhere, newest first."""
     piece = max(re.split(r'[\s"*]+', query), key=len)
     return (
-        sa.select(*_PLACE, sa.literal(0.0))
+        sa.select(*_PLACE, _NO_SCORE)
         .select_from(turn)
         .where(
             turn.c.branch_id == span.branch_id,

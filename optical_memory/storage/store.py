@@ -1,9 +1,9 @@
-"""The store: a database by URL, made or upgraded at its first use, with short transactions to read or to write in.
+"""The store: a database by URL, made or upgraded at its first use, with short read and write transactions.
 
     store = Store("sqlite:///memory.db")
-    with store.write() as writer:                     # BEGIN IMMEDIATE ... COMMIT, or ROLLBACK on any exception
+    with store.write() as writer:                   # BEGIN IMMEDIATE ... COMMIT, or ROLLBACK on any exception
         thread = writer.new_thread("trip", at=now)
-    with store.read() as reader:                      # one snapshot
+    with store.read() as reader:                    # one snapshot
         path = reader.path(thread)
 
 Nothing slow belongs inside a transaction: render between two of them. Everything is synchronous and may be
@@ -52,7 +52,7 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reader]:
-        """A short read transaction: everything in it sees one state. SchemaError, LockedError, ReadOnlyError."""
+        """A short read transaction: all of it sees one state. SchemaError, LockedError, ReadOnlyError."""
         with engine.typed_errors(self.url):
             self._prepare()
             with self._transaction(engine.READING) as connection:
@@ -100,8 +100,8 @@ class Store:
     def erase(self) -> bool:
         """Overwrite what was deleted: the index is merged, the WAL emptied, free pages are zeros already.
 
-        False when a reader still holds an older state: call again later. Backups, replicas and whatever the disk
-        itself keeps are out of our reach. On PostgreSQL dead rows are vacuumed, which does not overwrite them.
+        False when a reader still holds an older state: call again later. Backups, replicas and whatever the
+        disk itself keeps are out of our reach. PostgreSQL vacuums dead rows, which does not overwrite them.
         """
         with engine.typed_errors(self.url):
             self._prepare()
@@ -111,7 +111,7 @@ class Store:
                 return care.empty_wal(connection)
 
     def backup(self, file: str | Path) -> None:
-        """A consistent copy in a new file, without free pages and so without deleted text, while others write."""
+        """A consistent copy in a new file while others write; without free pages, so without deleted text."""
         target = Path(file).absolute()
         if self._engine.dialect.name != "sqlite":
             raise StoreError("PostgreSQL is backed up with its own tools: pg_dump --format=custom")
@@ -124,7 +124,7 @@ class Store:
                 connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
 
     def check(self) -> list[str]:
-        """What is wrong with the database, in sentences: structure, references, numbering and the hash of every image."""
+        """What is wrong, in sentences: structure, references, numbering, index, and every image's hash."""
         with self.read() as reader:
             found = list(care.check(reader))
         if not self.read_only and not found:
@@ -187,7 +187,7 @@ class Store:
 
     @contextlib.contextmanager
     def _memory_transaction(self) -> Iterator[sa.Connection]:
-        """One connection for all threads, one at a time; a block within a block of the same thread joins it."""
+        """One connection for all threads, one at a time; a block within a block joins it."""
         with self._one_at_a_time:
             outer: sa.Connection | None = getattr(self._local, "connection", None)
             if outer is not None:

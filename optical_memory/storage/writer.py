@@ -1,13 +1,13 @@
 """Writing: everything that changes the database, within one transaction that has begun before the first read.
 
-Numbers come from the thread's own counters by UPDATE ... RETURNING, which is one statement on both engines and
-cannot hand out a number twice. Every change that another process must notice raises the thread's `version`.
+Numbers come from the thread's own counters by UPDATE ... RETURNING, which is one statement on both engines
+and cannot hand out a number twice. Every change that another process must notice raises its `version`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,25 +15,27 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import StoreError, ThreadNotFoundError
-from . import forget, rows, search
-from .reader import CHUNK, THREAD_BY_ID, THREAD_BY_KEY, Reader
+from . import bulk, rows, search
+from .reader import CHUNK, THREAD_BY_ID, THREAD_BY_KEY, Reader, T
 from .rows import Path, ThreadRow, end
 from .schema import (
     branch,
     change,
+    checked_key,
     columns,
     image,
     message,
     page,
     plan,
     recalled,
+    safe_id,
+    safe_text,
     step,
     thread,
     turn,
     usage,
     view,
 )
-from .text import checked_key, safe_id, safe_text
 
 KEEP: Final = object()
 """Leave a field as it is."""
@@ -51,12 +53,12 @@ _ADD_MESSAGES = sa.insert(message)
 
 
 class Writer(Reader):
-    """A write transaction; made by `Store.write()`, committed when its `with` block ends without an exception."""
+    """A write transaction; made by `Store.write()`, committed when its block ends without an exception."""
 
     # --- threads and branches
 
     def thread(self, key: str) -> ThreadRow | None:
-        """The thread of this name; on PostgreSQL locked until the end, so what is decided from it stays true."""
+        """The thread of this name; on PostgreSQL locked, so that what is decided from it stays true."""
         return self._one(THREAD_BY_KEY.with_for_update(), ThreadRow, key=key)
 
     def new_thread(self, key: str, at: datetime) -> ThreadRow:
@@ -77,7 +79,7 @@ class Writer(Reader):
         self._bump(thread.c.id == thread_id, config=config)
 
     def touch(self, thread_id: int, at: datetime) -> None:
-        """The time of the last context call; changes nothing that a context depends on, so not the version."""
+        """The time of the last context call; no context depends on it, so the version stays."""
         self._connection.execute(sa.update(thread).where(thread.c.id == thread_id).values(touched_at=at))
 
     def fork(self, thread: ThreadRow, after: int, at: datetime, *, branch_id: int | None = None) -> ThreadRow:
@@ -92,7 +94,7 @@ class Writer(Reader):
         return self._bump_one(now.id, branch_id=made, length=after)
 
     def switch(self, thread: ThreadRow, branch_id: int, length: int) -> ThreadRow:
-        """Move the head to turn `length` of another branch's path; nothing is lost on the one that it leaves."""
+        """Move the head to turn `length` of another branch's path; nothing is lost on the one it leaves."""
         now = self._current(thread)
         path = self.path(now, branch_id=branch_id, upto=length)
         if end(path) != length:
@@ -102,13 +104,11 @@ class Writer(Reader):
         return self._bump_one(now.id, branch_id=path[-1].branch_id if path else branch_id, length=length)
 
     def copy_thread(self, thread: ThreadRow, key: str, at: datetime) -> ThreadRow:
-        """The same turns, messages, branches, pages and images under a new name; plans, log and usage stay behind."""
+        """The same turns, branches, pages and images under a new name; plans, log and usage stay behind."""
         if self.thread(checked_key(key)) is not None:
             raise StoreError(f"a thread {key!r} is there already: forget it first, or copy to another name")
         target = self.new_thread(key, at)
-        from .copying import copy_rows
-
-        head = copy_rows(self._connection, thread.id, thread.branch_id, target)
+        head = bulk.copy_thread(self._connection, thread.id, thread.branch_id, target)
         return self._bump_one(
             target.id, branch_id=head, length=thread.length, pages=thread.pages, config=thread.config
         )
@@ -205,8 +205,8 @@ class Writer(Reader):
     def put_views(
         self, page_id: int, look: str, parts: Sequence[tuple[int, int, bytes | None]]
     ) -> list[rows.ViewRow]:
-        """The page's images at a look, as (width, height, PNG); None where it was only measured, and is drawn later."""
-        made = [self._put_view(page_id, look, part, *given) for part, given in enumerate(parts)]
+        """The page's images at a look, as (width, height, PNG); None where it was only measured."""
+        made = [self._put_view((page_id, look, part), *given) for part, given in enumerate(parts)]
         surplus = sa.select(view.c.id).where(
             view.c.page_id == page_id, view.c.look == look, view.c.part >= len(parts)
         )
@@ -290,15 +290,15 @@ class Writer(Reader):
 
     def forget_thread(self, thread_id: int) -> rows.ForgottenRows:
         """Take the thread and everything of it away. Call `Store.erase()` after the commit: see there."""
-        return forget.whole_thread(self._connection, thread_id)
+        return bulk.forget_thread(self._connection, thread_id)
 
     def forget_turns(self, thread: ThreadRow, path: Path, numbers: Iterable[int]) -> rows.ForgottenRows:
         """Empty these turns of the path; a hole of role "forgotten" keeps the number.
 
-        Pages that show one go, on every branch that shares it, and with them the thread's plans and recalled rows,
-        which may quote it. Call `Store.erase()` after the commit.
+        Pages that show one go, on every branch that shares it, and with them the thread's plans and recalled
+        rows, which may quote it. Call `Store.erase()` after the commit.
         """
-        gone = forget.turns(self._connection, self.branch_paths(thread), path, sorted(set(numbers)))
+        gone = bulk.forget_turns(self._connection, self.branch_paths(thread), path, sorted(set(numbers)))
         self._bump(_is(thread.id))
         return gone
 
@@ -389,7 +389,7 @@ class Writer(Reader):
             self._connection.execute(_ADD_MESSAGES, values)
 
     def _put_view(
-        self, page_id: int, look: str, part: int, width: int, height: int, png: bytes | None
+        self, place: tuple[int, str, int], width: int, height: int, png: bytes | None
     ) -> rows.ViewRow:
         drawn = {
             "width": width,
@@ -397,7 +397,7 @@ class Writer(Reader):
             "sha256": None if png is None else hashlib.sha256(png).hexdigest(),
             "bytes": len(png or b""),
         }
-        insert = self._upsert(view, {"page_id": page_id, "look": look, "part": part, **drawn})
+        insert = self._upsert(view, {**dict(zip(_UNIQUE[view], place, strict=True)), **drawn})
         made = rows.ViewRow(*self._connection.execute(insert.returning(*columns(view, rows.ViewRow))).one())
         if png is None:
             self._connection.execute(sa.delete(image).where(image.c.view_id == made.id))
@@ -423,11 +423,11 @@ class Writer(Reader):
         return make(table).values(values).on_conflict_do_update(index_elements=unique, set_=rest)
 
     def _place(self, owner: ThreadRow, path: Path, at: datetime) -> dict[str, Any]:
-        """Where a plan or step belongs: the branch of the path's last turn, so it is found from all that share it."""
+        """Where a plan or step belongs: the branch of the path's last turn, so all that share it find it."""
         branch_id = path[-1].branch_id if path else owner.branch_id
         return {"thread_id": owner.id, "branch_id": branch_id, "created_at": at}
 
-    def _put(self, table: sa.Table, kind: type[Any], values: dict[str, Any]) -> Any:
+    def _put(self, table: sa.Table, kind: Callable[..., T], values: dict[str, Any]) -> T:
         query = sa.insert(table).values(values).returning(*columns(table, kind))
         made = kind(*self._connection.execute(query).one())
         self._bump(_is(values["thread_id"]))
