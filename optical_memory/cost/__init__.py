@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from optical_memory.cost.counter import token_counter
+from optical_memory.cost.fallbacks import shared
 from optical_memory.cost.images import image_size, image_tokens, served_size
-from optical_memory.cost.prices import Price, break_even, price_of, step_pays
+from optical_memory.cost.prices import Price, break_even, flush_tokens, price_of, step_pays
 from optical_memory.cost.profiles import Profile, known, profile, register_model
 from optical_memory.cost.text import count_o200k, counter_name, text_tokens
 
@@ -14,6 +15,7 @@ __all__ = [
     "break_even",
     "count_o200k",
     "counter_name",
+    "flush_tokens",
     "image_size",
     "image_tokens",
     "known",
@@ -21,6 +23,7 @@ __all__ = [
     "profile",
     "register_model",
     "served_size",
+    "shared",
     "step_pays",
     "text_tokens",
     "token_counter",

@@ -41,8 +41,8 @@ def token_counter(model: str) -> Callable[[Iterable[MessageLikeRepresentation]],
     """A counter of the input tokens of messages for `model`, to be given to LangChain as `token_counter`.
 
     Text by the model's vocabulary or dated factor, images by its own rule, additions for each message and
-    tool call from its profile. Takes all that LangChain takes as a message; an image known only by its address
-    counts as 2048 x 2048 pixels. The payload of audio and video is not counted.
+    tool call from its profile. Takes all that LangChain takes as a message; an image known only by its
+    address counts as 2048 x 2048 pixels. The payload of audio and video is not counted.
     """
     of = profile(model)
 

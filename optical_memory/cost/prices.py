@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, sqrt
 
 from optical_memory.cost import tables
 from optical_memory.errors import ConfigError
@@ -86,6 +86,18 @@ def break_even(old_tokens: int, new_tokens: int, suffix: int, price: Price) -> f
         return 0.0
     extra = price.write * (behind - saved) - price.read * behind
     return max(0.0, extra / (price.read * saved)) if price.read else (inf if extra > 0 else 0.0)
+
+
+def flush_tokens(growth: float, kept: int, ratio: float, price: Price) -> float:
+    """Tokens of text after which turning them into pages in one batch is cheapest, on a warm cache.
+
+    `growth` in text tokens a turn, `kept` the recent text that is written again behind the new pages, `ratio`
+    text tokens for each image token: sqrt(2 growth kept rho / (1 - 1/ratio)). inf where pages save nothing, or
+    where reading is free.
+    """
+    if ratio <= 1 or price.rewrite_ratio == inf:
+        return inf
+    return sqrt(2 * growth * kept * price.rewrite_ratio / (1 - 1 / ratio))
 
 
 def step_pays(old_tokens: int, new_tokens: int, suffix: int, turns: float, price: Price) -> bool:

@@ -48,10 +48,30 @@ class Profile:
         """Can this model read pages of the tier?"""
         return self.vision and self.tiers.get(tier) is not None
 
+    def check(self, width: int, height: int) -> None:
+        """Raises ConfigError for a page of this size (pixels) that the provider would refuse or make smaller."""
+        if max(width, height) > self.max_side:
+            raise ConfigError(
+                f"a page of {width}x{height} pixels is over the side limit of {self.max_side} for "
+                f"{self.name!r}: pass a sheet with sides of at most {self.max_side}"
+            )
+        if self.shrinks(width, height):
+            w, h = self.served(width, height)
+            raise ConfigError(
+                f"{self.name!r} would see a page of {width}x{height} pixels at {w}x{h}, which small type does "
+                f"not survive: pass a sheet of at most {' or '.join(s.key for s in self.sheet_steps)}"
+            )
+
+    def shrinks(self, width: int, height: int) -> bool:
+        """Does the model see a page of this size smaller than it is?"""
+        w, h = self.served(width, height)
+        return w < width or h < height
+
 
 _FIELDS = frozenset(f.name for f in fields(Profile))
 _NOTHING: Mapping[str, Any] = {}
-_UNKNOWN_SHEETS = [[756, 1568, 28, ""]]  # no model in use makes such a page smaller
+SAFE_PAGE = (756, 1568)  # pixels: no model in use makes such a page smaller
+_UNKNOWN_SHEETS = [[*SAFE_PAGE, 28, ""]]
 _UNKNOWN_TEXT: Mapping[str, Any] = {"message": 8, "call": 30}
 _UNKNOWN_LIMITS: Mapping[str, Any] = {"images": 20, "side": 1568, "bytes": 10 * 2**20}
 _UNKNOWN_READER: Mapping[str, Any] = {

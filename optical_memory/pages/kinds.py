@@ -1,27 +1,89 @@
 """What sort of text a block is, and how it is made compact for drawing without changing what it says.
 
+text -> blocks (fenced code, the rest) -> JSON, Markdown -> visible characters -> indents, runs and newlines as marks
+
 The result is a function of the text alone. The source stays in the store; only the picture is compact.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import groupby
 
-from optical_memory.pages.marks import NEWLINE, PARAGRAPH, visible
+from optical_memory.pages.compact import compact_json
+from optical_memory.pages.marks import INDENT, NEWLINE, PARAGRAPH, visible
 
+FENCE = re.compile(r"^([ \t]*(`{3,}|~{3,})[^\n`]*\n.*?^[ \t]*\2[ \t]*$)", re.MULTILINE | re.DOTALL)
+STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
+TABLE_RULE = re.compile(r"^[ \t]*\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?:\n|$)", re.MULTILINE)
+TABLE_ROW = re.compile(r"^[ \t]*\|.*\|[ \t]*$", re.MULTILINE)
+NUMBERED = re.compile(r"[ \t]*(\d+)(?:→|\t)")  # a line of a file as tools show it
 REPEAT = re.compile(r"([^\s⟩])\1{23,}")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")
+BLANKS = re.compile(r"[ \t]{2,}|\t")
+DEEP = 6  # levels of indentation that are drawn one by one
 
 
 def normalise(text: str) -> str:
     """The text as it is drawn: one line, visible characters and marks only."""
-    return flat(visible(text))
+    return flat(visible("".join(_tidy(part) for part in blocks(text))))
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """("code" or "text", block) in order; joined, the blocks are the text. Fenced JSON counts as text."""
+    at = 0
+    for found in FENCE.finditer(text) if "```" in text or "~~~" in text else ():
+        yield "text", text[at : found.start()]
+        fence = found[0].lstrip(" \t`~")
+        yield "text" if fence.startswith("json") else "code", found[0]
+        at = found.end()
+    yield "text", text[at:]
+
+
+def _tidy(block: tuple[str, str]) -> str:
+    kind, text = block
+    return text if kind == "code" else markdown(compact_json(text) if "{" in text or "[" in text else text)
+
+
+def markdown(text: str) -> str:
+    """Emphasis by one star instead of two; tables without padding and without the rule below the header."""
+    text = STRONG.sub(r"*\1*", text) if "**" in text else text
+    if "|" not in text:
+        return text
+    return TABLE_ROW.sub(lambda row: re.sub(r" *\| *", "|", row[0].strip()), TABLE_RULE.sub("", text))
 
 
 def flat(text: str) -> str:
-    """Newlines as marks; runs of blanks, rules and repeated characters collapsed."""
-    text = REPEAT.sub(lambda m: f"{m[1] * 3}⟨×{len(m[0])}⟩", text)
-    text = RULE.sub(r"\1\1\1", text).replace("\t", "  ")
-    text = re.sub(r" {2,}", "  ", text)
-    text = re.sub(r" *\n *\n\s*", PARAGRAPH, text.strip())
-    return re.sub(r" *\n *", NEWLINE, text)
+    """Newlines, indents, repeated lines and characters as marks; rules and runs of blanks collapsed."""
+    text = REPEAT.sub(lambda run: f"{run[1] * 3}⟨×{len(run[0])}⟩", text.strip(" \n"))
+    lines = [line.rstrip(" \t") for line in RULE.sub(r"\1\1\1", text).split("\n")]
+    unit = _unit(lines)
+    drawn = (_repeated(_line(line, unit), sum(1 for _ in same)) for line, same in groupby(lines))
+    return re.sub(f"{NEWLINE}{{2,}}", PARAGRAPH, NEWLINE.join(drawn))
+
+
+def _line(line: str, unit: int) -> str:
+    """One line: its number, its indent as marks, runs of blanks as two."""
+    number = NUMBERED.match(line)
+    head = f"{number[1]}→" if number else ""
+    rest = line[number.end() :] if number else line
+    body = rest.lstrip(" \t")
+    indent = rest[: len(rest) - len(body)]
+    levels = indent.count("\t") + (indent.count(" ") + unit // 2) // unit
+    return head + _indent(max(levels, 1) if indent and body else 0) + BLANKS.sub("  ", body)
+
+
+def _indent(levels: int) -> str:
+    return INDENT * levels if levels <= DEEP else f"{INDENT}⟨×{levels}⟩"
+
+
+def _unit(lines: list[str]) -> int:
+    """Blanks per level: four if nearly all indented lines agree, else two."""
+    widths = [width for line in lines if (width := len(line) - len(line.lstrip(" ")))]
+    return 4 if sum(width % 4 == 0 for width in widths) * 8 >= len(widths) * 7 else 2
+
+
+def _repeated(line: str, times: int) -> str:
+    """A line that comes three times or more is drawn once, with the count; empty lines are joined later."""
+    return NEWLINE.join([line] * times) if times < 3 or not line else f"{line}⟨×{times}⟩"

@@ -6,8 +6,10 @@ anchor of a run) part the pages. A turn larger than a page becomes a span of its
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from optical_memory.cost import Profile
 from optical_memory.pages import RENDERER, Sheet, Style, TurnText, measure
@@ -29,18 +31,51 @@ class Old:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How a span is drawn at a tier: the style, the sheet, and the sizes of its images in pixels."""
+
+    style: Style
+    sheet: Sheet
+    sizes: tuple[Size, ...]
+
+    @property
+    def name(self) -> str:
+        """Images of one span and one name are the same bytes: `sans9|1344x280/28|<renderer>`."""
+        return f"{self.style.key}|{self.sheet.key}|{RENDERER}"
+
+    def to_json(self) -> list[Any]:
+        """A JSON value from which `from_json` makes the same look."""
+        return [self.style.key, self.sheet.key, [list(size) for size in self.sizes]]
+
+    @staticmethod
+    def from_json(value: Sequence[Any]) -> Look:
+        """The look that `to_json` gave."""
+        style, sheet, sizes = value
+        return Look(parse_style(style), parse_sheet(sheet), tuple((int(w), int(h)) for w, h in sizes))
+
+
+def parse_style(key: str) -> Style:
+    """The style whose `key` this is."""
+    found = re.fullmatch(r"([a-z]+)(\d+)(b?)", key)
+    assert found is not None, key
+    return Style(int(found[2]), found[1], bool(found[3]))
+
+
+def parse_sheet(key: str) -> Sheet:
+    """The sheet whose `key` this is."""
+    found = re.fullmatch(r"(\d+)x(\d+)(?:/(\d+)|!)", key)
+    assert found is not None, key
+    return Sheet(int(found[1]), int(found[2]), int(found[3] or 1), found[3] is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """A span not yet stored: its turns and, for each tier that pays, the sizes of its images in pixels."""
+    """A span not yet stored: its turns and how each tier that can be drawn looks."""
 
     first: int
     last: int
-    sizes: Mapping[Tier, tuple[Size, ...]] = field(default_factory=dict)
+    looks: Mapping[Tier, Look] = field(default_factory=dict)
     guard: int = 0
-
-
-def look(style: Style, sheet: Sheet) -> str:
-    """The name of a way to draw: images of one look and one text are the same bytes."""
-    return f"{style.key}/{sheet.key}/{RENDERER}"
 
 
 def sheet_for(profile: Profile, budget: int) -> Sheet | None:
@@ -71,17 +106,19 @@ def smaller(profile: Profile, sheet: Sheet) -> list[Sheet]:
     return [s for s in profile.sheet_steps if s.width * s.height <= sheet.width * sheet.height]
 
 
-def looks(profile: Profile, sheet: Sheet, turns: Sequence[TurnText]) -> dict[Tier, tuple[Style, Sheet, tuple[Size, ...]]]:
-    """How these turns would be drawn at each tier: the style, the sheet, and the sizes of the images."""
-    found: dict[Tier, tuple[Style, Sheet, tuple[Size, ...]]] = {}
+def looks(profile: Profile, sheet: Sheet, turns: Sequence[TurnText]) -> dict[Tier, Look]:
+    """How these turns would be drawn at each tier that the model reads, at the cheapest geometry."""
+    found: dict[Tier, Look] = {}
     for tier in DRAWN:
         style = profile.tiers.get(tier)
-        if style is None:
-            continue
-        options = [(s, tuple((w, h) for _, _, w, h in measure(turns, style, s))) for s in smaller(profile, sheet)]
-        best, sizes = min(options, key=lambda o: sum(profile.image(*size) for size in o[1]))
-        found[tier] = (style, best, sizes)
+        if style is not None:
+            options = [_measured(turns, style, s) for s in smaller(profile, sheet)]
+            found[tier] = min(options, key=lambda o: sum(profile.image(*size) for size in o.sizes))
     return found
+
+
+def _measured(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Look:
+    return Look(style, sheet, tuple((w, h) for _, _, w, h in measure(turns, style, sheet)))
 
 
 def seal(turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True) -> list[Draft]:
@@ -103,7 +140,7 @@ def seal(turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: C
 
 def _full(drafts: Sequence[Draft]) -> int:
     """How many drafts to keep so that the newest page, which may still grow, is not among them."""
-    last = max((i for i, d in enumerate(drafts) if d.sizes), default=-1)
+    last = max((i for i, d in enumerate(drafts) if d.looks), default=-1)
     return last if last == len(drafts) - 1 else len(drafts)
 
 
@@ -121,8 +158,7 @@ def _runs(turns: Sequence[Old], pages: bool) -> Iterator[tuple[bool, list[Old]]]
 def _pages(turns: Sequence[TurnText], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier]) -> list[Draft]:
     drafts: list[Draft] = []
     for part in _batches(turns, profile, sheet, tier_of):
-        sizes = {tier: found[2] for tier, found in looks(profile, sheet, part).items()}
-        drafts.append(Draft(part[0].number, part[-1].number, sizes))
+        drafts.append(Draft(part[0].number, part[-1].number, looks(profile, sheet, part)))
     return drafts
 
 

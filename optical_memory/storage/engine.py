@@ -1,8 +1,8 @@
 """Connections: where the database is, how a connection is set up, who may write, and what its errors mean.
 
 The settings were measured: every writer begins IMMEDIATE, because SQLAlchemy's recipes are deferred and lose
-half of their writes to "database is locked" at once; the switch to WAL is tried again, because it can itself be
-locked out when processes start together; FULL sync loses nothing at a power cut.
+half of their writes to "database is locked" at once; the switch to WAL is tried again, because it can itself
+be locked out when processes start together; FULL sync loses nothing at a power cut.
 
 Never `open()` the database file in a process that uses it: closing any descriptor drops SQLite's locks.
 """

@@ -72,6 +72,12 @@ _PLAN = (
     .order_by(plan.c.anchor.desc(), plan.c.id.desc())
     .limit(1)
 )
+_PLAN_BEFORE = (
+    sa.select(*columns(plan, rows.PlanRow))
+    .where(plan.c.branch_id == _b("b"), plan.c.key == _b("key"), plan.c.head <= _b("l"), plan.c.id < _b("id"))
+    .order_by(plan.c.id.desc())
+    .limit(1)
+)
 _RECALLED = (
     sa.select(*columns(recalled, rows.RecalledRow))
     .where(
@@ -240,6 +246,11 @@ class Reader:
         asked = {"key": key, "a": rows.end(path) if anchor is None else anchor}
         found = (self._one(_PLAN, rows.PlanRow, b=r.branch_id, l=r.last, **asked) for r in reversed(path))
         return max((row for row in found if row), key=lambda row: (row.anchor, row.id), default=None)
+
+    def plan_before(self, path: Path, key: str, plan_id: int) -> rows.PlanRow | None:
+        """The newest plan on this path that is older than plan `plan_id`."""
+        found = (self._one(_PLAN_BEFORE, rows.PlanRow, b=r.branch_id, l=r.last, key=key, id=plan_id) for r in path)
+        return max((row for row in found if row), key=lambda row: row.id, default=None)
 
     def recalled(self, path: Path, key: str, *, since: int) -> list[rows.RecalledRow]:
         """What was recalled by itself for anchors from `since` on, in their order."""

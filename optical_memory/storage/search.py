@@ -166,7 +166,10 @@ _PLACE: tuple[sa.ColumnElement[Any], ...] = tuple(
     sa.literal_column(f"turn.{name}", sa.Integer).label(name) for name in ("id", "branch_id", "number")
 )
 _NO_SCORE: sa.ColumnElement[Any] = sa.literal_column("0.0", sa.Double).label("score")
-_THREAD: sa.ColumnElement[Any] = sa.literal_column("turn.thread_id", sa.Integer)
+
+
+def _of(thread_id: int) -> sa.ColumnElement[bool]:
+    return sa.literal_column("turn.thread_id", sa.Integer) == thread_id
 
 
 def _rank_sqlite(thread_id: int, asked: list[Term]) -> sa.Executable:
@@ -177,7 +180,7 @@ def _rank_sqlite(thread_id: int, asked: list[Term]) -> sa.Executable:
         sa.select(*_PLACE, score)
         # CROSS JOIN keeps the order, index first: the planner's own choice was 2,000 times slower
         .select_from(sa.text("turn_fts CROSS JOIN turn ON turn.id = turn_fts.rowid"))
-        .where(sa.literal_column("turn_fts").op("MATCH")(match), thread_id == _THREAD)
+        .where(sa.literal_column("turn_fts").op("MATCH")(match), _of(thread_id))
         .order_by(sa.desc("score"), _PLACE[2].desc())
     )
 
@@ -194,7 +197,7 @@ def _rank_postgres(thread_id: int, asked: list[Term]) -> sa.Executable:
     return (
         sa.select(*_PLACE, score)
         .select_from(turn)
-        .where(words.op("@@")(wanted), thread_id == _THREAD)
+        .where(words.op("@@")(wanted), _of(thread_id))
         .order_by(sa.desc("score"), _PLACE[2].desc())
     )
 

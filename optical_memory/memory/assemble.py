@@ -1,0 +1,163 @@
+"""Segments to messages: the context as LangChain messages, and the same in the forms of other clients."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from optical_memory.messages import REASONING, SOURCE
+from optical_memory.planning.context import PREAMBLE, Segment
+from optical_memory.planning.tiers import DRAWN
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+Pictures = Callable[[Segment], Sequence[bytes]]  # a drawn segment's PNGs
+Texts = Callable[[int], Sequence[Any]]           # a turn's LangChain messages
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the model will see: `messages` (LangChain), `tokens` by the model's own price rules, and how it is made up.
+
+    `segments` are in the order of the messages; `left_out` are the turns that stand behind a handle only.
+    """
+
+    thread: str
+    messages: list[BaseMessage] = field(repr=False)
+    tokens: int
+    segments: tuple[Segment, ...]
+    left_out: tuple[tuple[int, int], ...]
+    budget: int
+    reserved: int
+    model: str
+    plan: int | None = None
+    reason: str = ""
+
+    def to_openai(self) -> list[dict[str, Any]]:
+        """The messages in OpenAI's chat form, images as image_url blocks with data URLs."""
+        return [_openai(m) for m in self.messages]
+
+    def to_anthropic(self) -> tuple[str, list[dict[str, Any]]]:
+        """(system text, messages) in Anthropic's form, images as base64 blocks before the text that follows them."""
+        return _anthropic(self.messages)
+
+
+def assemble(segments: Sequence[Segment], pictures: Pictures, texts: Texts, floor: int) -> list[BaseMessage]:
+    """Messages in the order of the segments; what is ours stands in human messages marked as added by us."""
+    from langchain_core.messages import HumanMessage
+
+    out: list[Any] = []
+    blocks: list[dict[str, Any]] = []
+
+    def flush() -> None:
+        if blocks:
+            out.append(HumanMessage(content=list(blocks), additional_kwargs={"lc_source": SOURCE}))
+            blocks.clear()
+
+    for segment in segments:
+        if segment.kind in ("text", "current") and segment.turns and segment.text is None:
+            flush()
+            for number in range(segment.turns[0], segment.turns[1] + 1):
+                out += [stripped(m) if number <= floor else m for m in texts(number)]
+        else:
+            blocks += _blocks(segment, pictures)
+    flush()
+    return _opened_by_user(out)
+
+
+def _blocks(segment: Segment, pictures: Pictures) -> Iterator[dict[str, Any]]:
+    """The content blocks of a segment that is not plain turns."""
+    if segment.kind in DRAWN:
+        for png in pictures(segment):
+            yield {"type": "image", "base64": base64.b64encode(png).decode(), "mime_type": "image/png"}
+    elif segment.text:
+        yield {"type": "text", "text": segment.text}
+
+
+def _opened_by_user(messages: list[Any]) -> list[Any]:
+    """A system message in the middle of a talk becomes a marked human message: most providers drop or refuse it there."""
+    out = []
+    for index, message in enumerate(messages):
+        if message.type == "system" and any(m.type != "system" for m in messages[:index]):
+            out.append(_lowered(message))
+        else:
+            out.append(message)
+    return out
+
+
+def _lowered(message: Any) -> Any:
+    from langchain_core.messages import HumanMessage
+
+    content = message.content
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    return HumanMessage(content=[{"type": "text", "text": "[system message of this conversation]"}, *blocks], id=message.id)
+
+
+def stripped(message: Any) -> Any:
+    """The same message without reasoning blocks, which are bound to a prefix that is no longer there."""
+    if message.type not in ("ai", "AIMessageChunk"):
+        return message
+    update: dict[str, Any] = {}
+    if isinstance(message.content, list):
+        kept = [b for b in message.content if not (isinstance(b, Mapping) and b.get("type") in REASONING)]
+        if len(kept) != len(message.content):
+            update["content"] = kept or ""
+    if "reasoning_content" in message.additional_kwargs:
+        update["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k != "reasoning_content"}
+    return message.model_copy(update=update) if update else message
+
+
+# --------------------------------------------------------------------------------------------- other clients
+
+
+def _openai(message: Any) -> dict[str, Any]:
+    from langchain_core.messages import convert_to_openai_messages
+
+    found: Any = convert_to_openai_messages(message, text_format="string" if isinstance(message.content, str) else "block")
+    return dict(found)
+
+
+def _anthropic(messages: Sequence[Any]) -> tuple[str, list[dict[str, Any]]]:
+    system = "\n\n".join(str(m.text) for m in messages if m.type == "system")
+    out: list[dict[str, Any]] = []
+    for message in messages:
+        if message.type == "system":
+            continue
+        role, blocks = _anthropic_blocks(message)
+        if blocks and out and out[-1]["role"] == role:
+            out[-1]["content"] += blocks
+        elif blocks:
+            out.append({"role": role, "content": blocks})
+    return system, out
+
+
+def _anthropic_blocks(message: Any) -> tuple[str, list[dict[str, Any]]]:
+    content = message.content if isinstance(message.content, list) else [{"type": "text", "text": message.content}]
+    blocks = [_anthropic_block(b) for b in content if not (isinstance(b, Mapping) and b.get("type") in ("tool_use", "tool_call"))]
+    blocks = [b for b in blocks if b.get("type") != "text" or b.get("text")]
+    if message.type == "tool":
+        return "user", [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": blocks}]
+    if message.type == "ai":
+        return "assistant", blocks + [{"type": "tool_use", "id": c["id"], "name": c["name"], "input": c["args"]} for c in message.tool_calls]
+    return "user", blocks
+
+
+def _anthropic_block(block: Any) -> dict[str, Any]:
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    url = block.get("image_url", {})
+    url = url.get("url", "") if isinstance(url, Mapping) else url
+    if block.get("type") == "image" and "base64" in block:
+        return {"type": "image", "source": {"type": "base64", "media_type": block["mime_type"], "data": block["base64"]}}
+    if block.get("type") == "image_url" and str(url).startswith("data:"):
+        head, data = str(url).split(",", 1)
+        return {"type": "image", "source": {"type": "base64", "media_type": head[5:].split(";")[0], "data": data}}
+    if block.get("type") == "image_url":
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    return dict(block)
+
+
+__all__ = ["PREAMBLE", "Context", "assemble", "stripped"]

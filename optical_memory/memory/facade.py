@@ -1,0 +1,632 @@
+"""`OpticalMemory`: the only place that reads, plans, renders and writes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path as FilePath
+from typing import Any
+
+from optical_memory import config as configuration
+from optical_memory.config import DEFAULT_BUDGET, MemoryConfig
+from optical_memory.cost import Profile, count_o200k, counter_name, profile
+from optical_memory.cost import known as known_model
+from optical_memory.errors import ConfigError, StoreError, ThreadNotFoundError
+from optical_memory.memory import ingest, keep, pictures, recollect
+from optical_memory.memory.assemble import Context, assemble
+from optical_memory.memory.decide import decide
+from optical_memory.memory.pictures import Drawn, PNGs
+from optical_memory.memory.planner import Proposal, Settings, State, changes, costs_of, current_tokens, propose
+from optical_memory.memory.state import load, plan_key
+from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
+from optical_memory.memory.view import View, left_out
+from optical_memory.messages import Turn, as_given, as_langchain, from_stored, injected, read
+from optical_memory.planning.context import READABLE, Plan, Segment, ranges
+from optical_memory.planning.decay import named
+from optical_memory.planning.tiers import DRAWN, Tier
+from optical_memory.storage import Path, Reader, StepRow, Store, ThreadRow
+
+Clock = Callable[[], datetime]
+RETRIES = 5     # a plan is made outside the transaction; this often it is made again because the thread has grown
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class OpticalMemory:
+    """A conversation memory in a database: `remember` messages, get the `context` for the next model call, `recall` turns.
+
+    `url` is a database URL ("sqlite:///memory.db", "postgresql+psycopg://...") or the path of an SQLite file. The other
+    arguments are those of `MemoryConfig`, or pass `config=` (a MemoryConfig or the path of a TOML file). `count` replaces
+    the text counter (raw tokens of a text), `profile` the profile of the model, `clock` the source of the time (UTC).
+    Safe to use from several threads and processes at once; every method has a twin with an `a` in front for asyncio.
+    Raises ConfigError for settings that cannot be used, StoreError and its kin for the database.
+    """
+
+    def __init__(
+        self,
+        url: str | FilePath = "sqlite:///memory.db",
+        *,
+        config: MemoryConfig | str | FilePath | None = None,
+        profile: Profile | None = None,
+        count: Callable[[str], int] | None = None,
+        clock: Clock = _now,
+        lock_timeout: float = 30.0,
+        read_only: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.config = _configured(config, settings)
+        self._given_profile, self._count, self._clock = profile, count or count_o200k, clock
+        self.store = Store(str(url), lock_timeout=lock_timeout, read_only=read_only)
+        self._drawn = Drawn()
+        self._pending: dict[str, recollect.Recollection] = {}
+        self._called: dict[str, datetime] = {}  # when a context of this process was last sent
+        if self.config.strict and profile is None and not (self.config.model and known_model(self.config.model)):
+            raise ConfigError(
+                f"model {self.config.model!r} is not known: pass a known model, register it with "
+                "optical_memory.cost.register_model(), or pass profile="
+            )
+
+    def __repr__(self) -> str:
+        return f"OpticalMemory({self.store.url!r}, model={self.config.model!r}, budget={self.budget:,})"
+
+    def __enter__(self) -> OpticalMemory:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the database; the memory can be used again afterwards."""
+        self.store.close()
+
+    # ----------------------------------------------------------------------------------------- settings
+
+    @cached_property
+    def profile(self) -> Profile:
+        """What the memory's own model reads and costs."""
+        return self._given_profile or profile(self.config.model or "unknown")
+
+    @property
+    def budget(self) -> int:
+        """Tokens of a whole model call."""
+        return self.config.budget or DEFAULT_BUDGET
+
+    def settings(self, model: str | None = None, budget: int | None = None) -> Settings:
+        """What a plan for this model and budget depends on. Raises ConfigError for a budget below 1."""
+        if budget is not None and budget < 1:
+            raise ConfigError(f"budget={budget!r}: give the tokens of a whole model call, 1 or more")
+        chosen = self.profile if model in (None, self.config.model) else profile(str(model))
+        c = self.config
+        return Settings(
+            chosen, budget or self.budget, self._count, named(c.schedule), c.keep, c.low_mark, c.facts, c.horizon
+        )
+
+    def _own(self, settings: Settings) -> bool:
+        """Does this plan belong to the memory's own model and budget, so that its steps are kept?"""
+        return settings.profile is self.profile and settings.budget == self.budget
+
+    # ----------------------------------------------------------------------------------------- remember
+
+    def remember(self, thread: str, messages: Iterable[object]) -> Remembered:
+        """Store what is new among these messages (LangChain messages, OpenAI-style dicts, or (role, text) tuples).
+
+        Hand over the whole history or only the news; doing it twice changes nothing. Raises TranscriptError for
+        messages that cannot be read and for a tool result without its call; nothing is stored then.
+        """
+        given = list(messages)
+        kept = [(i, read(m)) for i, m in enumerate(given) if not injected(m)]
+        parsed = [m for _, m in kept]
+        row, found, written = self._ingest(thread, parsed)
+        numbers: list[int | None] = [None] * len(given)
+        for (index, _), number in zip(kept, found, strict=True):
+            numbers[index] = number
+        added, forked = (written.turns, written.forked_after) if written else (0, None)
+        fresh = sum(1 for n in found if n is not None) if written else 0
+        return Remembered(thread, added, fresh, row.length if row else 0, tuple(numbers), forked)
+
+    def _ingest(self, thread: str, parsed: Sequence[Any]) -> tuple[ThreadRow | None, list[int | None], ingest.Written | None]:
+        with self.store.read() as reader:
+            row = reader.thread(thread)
+            if row is not None:
+                found = ingest.align(reader, row, parsed)
+                if found.nothing_new:
+                    return row, [p.turn_number if p else None for p in found.places], None
+        if not parsed:
+            return row, [], None
+        for message in parsed:  # counting is slow the first time: do it before the lock, the counts are cached
+            self._counted(message.text)
+        at = self._clock()
+        with self.store.write() as writer:
+            row = writer.thread(thread) or writer.new_thread(thread, at)
+            found = ingest.align(writer, row, parsed)
+            if found.nothing_new:
+                return row, [p.turn_number if p else None for p in found.places], None
+            written = ingest.write(writer, row, parsed, found, self._counted, at)
+            if written.thread.config is None:
+                writer.set_config(written.thread.id, self.config.public())
+            again = ingest.align(writer, written.thread, parsed)
+        return written.thread, [p.turn_number if p else None for p in again.places], written
+
+    def _counted(self, text: str) -> int:
+        return self._count(text) if text else 0
+
+    # ----------------------------------------------------------------------------------------- context
+
+    def context(
+        self, thread: str, *, query: str | None = None, budget: int | None = None, model: str | None = None,
+        reserved: int = 0, dry_run: bool = False,
+    ) -> Context:  # fmt: skip
+        """The messages for the next model call, at most `budget` tokens together with what is `reserved` beside them.
+
+        `query` lets relevant old turns come back as text before the newest user message (see `MemoryConfig.recall`). With
+        another model or budget, or with `dry_run`, it is a preview: nothing is written. Raises ThreadNotFoundError, and
+        BudgetError where the newest message and tool round alone do not fit.
+        """
+        return self._context(thread, self.settings(model, budget), query, reserved, dry_run, None, {})
+
+    def project(
+        self, messages: Sequence[object], *, thread: str, query: str | None = None, model: str | None = None,
+        budget: int | None = None, reserved: int = 0,
+    ) -> Context:  # fmt: skip
+        """`context` for a list that the caller holds: it is remembered first, and its own message objects are used."""
+        remembered = self.remember(thread, messages)
+        mine: dict[int, list[Any]] = {}
+        for number, message in zip(remembered.turns, messages, strict=True):
+            if number is not None and hasattr(message, "type"):
+                mine.setdefault(number, []).append(message)
+        upto = max((n for n in remembered.turns if n is not None), default=None)
+        return self._context(thread, self.settings(model, budget), query, reserved, False, upto, mine)
+
+    def _context(
+        self, thread: str, settings: Settings, query: str | None, reserved: int, dry_run: bool, upto: int | None,
+        mine: Mapping[int, Sequence[Any]],
+    ) -> Context:  # fmt: skip
+        for attempt in range(RETRIES):
+            made = self._made(thread, settings, query, reserved, dry_run or self.store.read_only, upto, mine)
+            if made is not None:
+                return made
+            if attempt == RETRIES - 2:
+                dry_run = True  # the thread grows faster than we plan: show a plan without keeping it
+        raise StoreError(f"thread {thread!r} changed while its context was made; call context() again")
+
+    def _made(
+        self, thread: str, settings: Settings, query: str | None, reserved: int, dry: bool, upto: int | None,
+        mine: Mapping[int, Sequence[Any]],
+    ) -> Context | None:  # fmt: skip
+        """One attempt; None if the thread changed between planning and storing."""
+        now = self._clock()
+        with self.store.read() as reader:
+            row, path = self._path(reader, thread, upto)
+            own = self._own(settings) and upto in (None, row.length)
+            state, standing = load(reader, path, settings, reserved, now, self._own(settings))
+        idle = self._idle(row, now)
+        proposal, why, _ = decide(state, settings, standing is not None, idle)
+        plan, kept = state.plan, standing
+        if proposal is not None and (dry or not own):
+            plan, kept = proposal.plan, None
+        elif proposal is not None:
+            images = keep.render(self.store, path, state, proposal)
+            stored = keep.store_proposal(self.store, row, path, state, settings, proposal, images, why, now)
+            if stored is None:
+                return None
+            plan, kept = stored
+        view = View(thread, row, path, state, settings, plan, proposal, kept, why)
+        if not dry and own:
+            self._called[thread] = now
+        return self._shown(view, query, mine, dry or not own)
+
+    def _idle(self, row: ThreadRow, now: datetime) -> float | None:
+        """Seconds since the last call whose bytes the provider may still have; None if there was none."""
+        last = self._called.get(row.key) or row.touched_at
+        return max(0.0, (now - last).total_seconds()) if last else None
+
+    def _shown(self, view: View, query: str | None, mine: Mapping[int, Sequence[Any]], dry: bool) -> Context:
+        with self.store.read() as reader:
+            recalled = self._recollected(reader, view, query, dry)
+            segments = view.segments(recalled)
+            pictures = self._pictures(reader, view, segments)
+            turns = {n: list(messages) for n, messages in mine.items()} | self._texts(reader, view.path, segments, mine)
+        self._keep_recollection(view)
+        messages = assemble(segments, lambda s: pictures[s.turns or (0, 0)], lambda n: turns.get(n, ()), view.plan.floor)
+        return Context(
+            view.thread, messages, sum(s.tokens for s in segments), tuple(segments), left_out(segments, view.state.end),
+            view.settings.budget, view.state.reserved, view.settings.profile.name, view.kept.id if view.kept else None, view.reason,
+        )  # fmt: skip
+
+    def _keep_recollection(self, view: View) -> None:
+        """Store what came back by itself, so that it stands there in every later call of the run."""
+        found = self._pending.pop(view.thread, None)
+        if found is None:
+            return
+        with self.store.write() as writer:
+            writer.put_recalled(
+                view.row, view.path, anchor=found.anchor, key=plan_key(view.settings), turns=list(found.turns),
+                tokens=found.segment.tokens, at=self._clock(),
+            )  # fmt: skip
+
+    def _texts(self, reader: Reader, path: Path, segments: Sequence[Segment], mine: Mapping[int, Any]) -> dict[int, list[Any]]:
+        """The LangChain messages of every turn that is shown as text and that the caller did not bring."""
+        wanted = [s.turns for s in segments if s.kind in ("text", "current") and s.turns and s.text is None]
+        numbers = {n for first, last in wanted for n in range(first, last + 1)} - set(mine)
+        rows = [t for first, last in ranges(sorted(numbers)) for t in reader.turns(path, first, last)]
+        stored = reader.messages([t.id for t in rows])
+        return {t.number: [as_langchain(from_stored(m.form, m.data)) for m in stored[t.id]] for t in rows}
+
+    def _pictures(self, reader: Reader, view: View, segments: Sequence[Segment]) -> dict[tuple[int, int], PNGs]:
+        """The images of every drawn segment: kept in this process, stored, or drawn now (for previews)."""
+        found: dict[tuple[int, int], PNGs] = {}
+        missing: list[Segment] = []
+        for segment in segments:
+            if segment.kind in DRAWN and segment.turns:
+                have = self._drawn.get(view.key(segment))
+                if have is None:
+                    missing.append(segment)
+                else:
+                    found[segment.turns] = have
+        stored = pictures.stored(reader, missing)
+        for segment in missing:
+            images = stored.get((segment.page or 0, segment.look or "")) or view.draw(reader, segment)
+            found[segment.turns or (0, 0)] = self._drawn.put(view.key(segment), images)
+        return found
+
+    def _recollected(self, reader: Reader, view: View, query: str | None, dry: bool) -> list[tuple[int, Segment]]:
+        """What was recalled by itself since the plan was made, and what this query brings back now."""
+        key = plan_key(view.settings)
+        told = recollect.standing(reader, view, key, view.since)
+        room = min(self.config.recall[1], view.settings.budget - view.tokens - view.state.reserved)
+        done = any(anchor == view.state.anchor for anchor, _ in told)
+        if not query or room <= 0 or done or not view.at_anchor:
+            return told
+        found = recollect.find(reader, view, query, room)
+        if found is None:
+            return told
+        if not dry:
+            self._pending[view.thread] = found
+        return [*told, (found.anchor, found.segment)]
+
+    def _path(self, reader: Reader, thread: str, upto: int | None = None) -> tuple[ThreadRow, Path]:
+        row = reader.thread(thread)
+        if row is None:
+            raise ThreadNotFoundError(thread, tuple(t.key for t in reader.threads(limit=3, match=thread[:3])))
+        return row, reader.path(row, upto=upto) if upto else reader.path(row)
+
+    # ----------------------------------------------------------------------------------------- recall
+
+    def recall(self, thread: str, query: str, *, limit: int = 5) -> list[Hit]:
+        """The turns that match a query best, word for word; they grow stronger and are shown sharper from the next step on.
+
+        Words are OR-ed; "a phrase" and a prefix* are understood; a range such as "12-15" returns these turns. Raises
+        ThreadNotFoundError and ConfigError (limit below 1).
+        """
+        if limit < 1:
+            raise ConfigError(f"limit={limit!r}: give 1 or more")
+        with self.store.read() as reader:
+            row, path = self._path(reader, thread)
+            hits = self._hits(reader, path, query, limit)
+        if hits and not self.store.read_only:
+            with self.store.write() as writer:
+                turns = [t for n in sorted(h.turn for h in hits) for t in writer.turns(path, n, n)]
+                writer.strengthen([t.id for t in turns], row.length)
+        return hits
+
+    def search(self, thread: str, query: str, *, limit: int = 10) -> list[Hit]:
+        """As `recall`, for people who look: nothing grows stronger, nothing is written."""
+        with self.store.read() as reader:
+            _, path = self._path(reader, thread)
+            return self._hits(reader, path, query, limit)
+
+    def _hits(self, reader: Reader, path: Path, query: str, limit: int) -> list[Hit]:
+        wanted = _turn_range(query)
+        if wanted:
+            rows = reader.turns(path, *wanted, limit=limit)
+            return [Hit(t.number, t.text, 1.0, t.role, t.created_at) for t in rows]
+        found = reader.search(path, query, limit=limit)
+        turns = {f.number: reader.turns(path, f.number, f.number)[0] for f in found}
+        return [Hit(f.number, turns[f.number].text, f.score, turns[f.number].role, turns[f.number].created_at) for f in found]
+
+    # ----------------------------------------------------------------------------------------- looking
+
+    def threads(self, *, match: str | None = None, limit: int | None = None) -> list[ThreadInfo]:
+        """The stored threads, the one used last first; only those whose name contains `match`."""
+        with self.store.read() as reader:
+            return [self._info(reader, row) for row in reader.threads(limit=limit, match=match)]
+
+    def _info(self, reader: Reader, row: ThreadRow) -> ThreadInfo:
+        sums = reader.turn_stats(reader.path(row))
+        return ThreadInfo(row.key, row.length, sums.tokens, row.created_at, row.touched_at, len(reader.branches(row.id)))
+
+    def turns(self, thread: str, *, first: int = 1, last: int | None = None) -> list[Turn]:
+        """The turns of a thread as they were given, and how each is shown now."""
+        with self.store.read() as reader:
+            _, path = self._path(reader, thread)
+            rows = reader.turns(path, first, last)
+            messages = reader.messages([t.id for t in rows])
+            shown = self._shown_at(reader, path)
+        settings = self.settings()
+        return [
+            Turn(
+                t.number, t.role, tuple(as_given(from_stored(m.form, m.data)) for m in messages[t.id]), t.text,
+                shown(t.number), settings.turn(t), t.created_at, t.pinned, t.name,
+            )
+            for t in rows
+        ]  # fmt: skip
+
+    def _shown_at(self, reader: Reader, path: Path) -> Callable[[int], str]:
+        """From a turn's number to the tier at which the plan in force shows it."""
+        row = reader.plan(path, plan_key(self.settings()))
+        plan = Plan.from_json(row.body) if row else Plan()
+        spans = sorted((s.turns, s.kind) for s in plan.segments if s.turns)
+        starts = [first for (first, _), _ in spans]
+
+        def tier(number: int) -> str:
+            at = bisect_right(starts, number) - 1
+            if number > plan.through:
+                return "text"
+            return spans[at][1] if at >= 0 and spans[at][0][1] >= number else "handle"
+
+        return tier
+
+    def pages(self, thread: str, *, tier: Tier | None = None) -> list[Page]:
+        """The sealed pages as images: at the tier at which they are shown now, or as they would look at `tier`.
+
+        Spans that are shown as text, card or handle are left out unless `tier` is given.
+        """
+        settings = self.settings()
+        with self.store.read() as reader:
+            row, path = self._path(reader, thread)
+            state, _ = load(reader, path, settings, 0, self._clock(), True)
+            numbers = {p.id: p.number for p in reader.pages(path)}
+            found = []
+            for span in state.spans:
+                look = span.looks.get(tier or span.tier)
+                if look is None or span.page is None:
+                    continue
+                have = pictures.stored_one(reader, span.page, look.name)
+                images = have or pictures.draw(pictures.texts(reader.turns(path, span.first, span.last), span), look)
+                found += _as_pages(numbers[span.page], span.first, span.last, tier or span.tier, look.sizes, images, settings)
+        return found
+
+    def stats(self, thread: str | None = None) -> Stats:
+        """What is stored, of one thread or of all, and how turns are shown now (turns per tier; one thread only)."""
+        with self.store.read() as reader:
+            row = self._path(reader, thread)[0] if thread else None
+            counts = reader.counts(row.id if row else None)
+            rows = [row] if row else reader.threads()
+            tokens = sum(reader.turn_stats(reader.path(r)).tokens for r in rows)
+            tiers: dict[str, int] = {}
+            if row:
+                shown = self._shown_at(reader, reader.path(row))
+                for number in range(1, row.length + 1):
+                    tiers[shown(number)] = tiers.get(shown(number), 0) + 1
+            used = [u for r in rows for u in reader.usage(r.id)]
+        return Stats(
+            counts.threads, counts.turns, counts.pages, counts.images, counts.bytes, self.store.size(), tokens,
+            counter_name() if self._count is count_o200k else "given", tiers,
+            {"calls": len(used), "predicted": sum(u.predicted for u in used), "billed": sum(u.billed for u in used)} if used else {},
+        )  # fmt: skip
+
+    # ----------------------------------------------------------------------------------------- steps
+
+    def step(self, thread: str, *, dry_run: bool = False) -> Step:
+        """Apply the changes of tier that are due now, whatever the provider's cache holds; `dry_run` only says which."""
+        settings, now = self.settings(), self._clock()
+        for _ in range(RETRIES):
+            with self.store.read() as reader:
+                row, path = self._path(reader, thread)
+                state, _standing = load(reader, path, settings, 0, now, True)
+            proposal = propose(state, settings)
+            done = _step(state, settings, proposal, "asked", "a step was asked for")
+            if dry_run or not done.changes:
+                return done
+            images = keep.render(self.store, path, state, proposal)
+            if keep.store_proposal(self.store, row, path, state, settings, proposal, images, "asked", now):
+                return done
+        raise StoreError(f"thread {thread!r} kept changing while a step was made; call step() again")
+
+    def explain(self, thread: str, *, reserved: int = 0) -> str:
+        """Why tiers change with the next user message, or why not yet, in words."""
+        settings, now = self.settings(), self._clock()
+        with self.store.read() as reader:
+            row, path = self._path(reader, thread)
+            state, standing = load(reader, path, settings, reserved, now, True)
+        _, reason, words = decide(state, settings, standing is not None, self._idle(row, now), asked=True)
+        used = current_tokens(state, settings) + reserved
+        return f"{used:,} of {settings.budget:,} tokens are in use. " + (f"A step is due ({reason}): {words}." if reason else f"No step: {words}.")
+
+    def steps(self, thread: str) -> list[Step]:
+        """The log of steps, oldest first."""
+        with self.store.read() as reader:
+            _, path = self._path(reader, thread)
+            return [_logged_step(row) for row in reader.steps(path)]
+
+    def undo(self, thread: str) -> Step:
+        """Take the newest step back: the plan before it is in force again. Raises StoreError if there is none."""
+        with self.store.write() as writer:
+            row, path = self._path(writer, thread)
+            done = next((s for s in reversed(writer.steps(path)) if not s.undone), None)
+            if done is None:
+                raise StoreError(f"thread {thread!r} has no step that could be undone")
+            key = plan_key(self.settings())
+            before = writer.plan_before(path, key, done.plan_id or 0)
+            body, tokens = (before.body, before.tokens) if before else (Plan().to_json(), 0)
+            writer.put_plan(
+                row, path, anchor=max(done.at, path[-1].last), key=key, body=body, reason="undo", tokens=tokens, at=self._clock()
+            )
+            writer.set_tiers({c.page_id: c.before for c in done.changes if c.page_id is not None})
+            writer.mark_undone(done.id)
+        return _logged_step(done)
+
+    # ----------------------------------------------------------------------------------------- pins, forgetting
+
+    def pin(self, thread: str, turns: int | Iterable[int]) -> int:
+        """Keep these turns as text from the next step on, however old they grow. Returns how many there are."""
+        return self._pin(thread, turns, True)
+
+    def unpin(self, thread: str, turns: int | Iterable[int]) -> int:
+        """Let these turns fade again. Returns how many there are."""
+        return self._pin(thread, turns, False)
+
+    def _pin(self, thread: str, turns: int | Iterable[int], pinned: bool) -> int:
+        numbers = sorted({turns} if isinstance(turns, int) else set(turns))
+        with self.store.write() as writer:
+            _, path = self._path(writer, thread)
+            rows = [t for first, last in ranges(numbers) for t in writer.turns(path, first, last)]
+            missing = set(numbers) - {t.number for t in rows}
+            if missing:
+                raise StoreError(f"thread {thread!r} has no turn {min(missing)}: it ends at turn {path[-1].last if path else 0}")
+            writer.pin([t.id for t in rows], pinned)
+        return len(rows)
+
+    def forget(self, thread: str, *, turns: Iterable[int] | None = None, before: datetime | None = None) -> Forgotten:
+        """Remove a thread, some of its turns, or the turns from before a time: text, images, index, and the file's free pages.
+
+        What backups, LangGraph's checkpointer or traces hold is out of reach. Raises ThreadNotFoundError.
+        """
+        with self.store.write() as writer:
+            row, path = self._path(writer, thread)
+            if turns is None and before is None:
+                gone = writer.forget_thread(row.id)
+            else:
+                numbers = set(turns or ())
+                if before is not None:
+                    numbers |= {t.number for t in writer.turns(path) if (t.created_at or t.stored_at) < before}
+                gone = writer.forget_turns(row, path, numbers)
+        self._drawn.drop()
+        held = not self.store.erase()
+        return Forgotten(gone.turns, gone.messages, gone.pages, gone.images, held)
+
+    def copy(self, thread: str, to: str) -> ThreadInfo:
+        """The same turns and pages under another name, to go with LangGraph's `copy_thread`."""
+        with self.store.write() as writer:
+            row, _ = self._path(writer, thread)
+            made = writer.copy_thread(row, to, self._clock())
+            return self._info(writer, made)
+
+    def observe(self, usage: Mapping[str, Any], context: Context) -> None:
+        """Note what the provider billed for a context (`usage_metadata` of the answer), beside what was predicted."""
+        details = usage.get("input_token_details") or {}
+        with self.store.write() as writer:
+            row = writer.thread(context.thread)
+            if row is None:
+                raise ThreadNotFoundError(context.thread)
+            writer.put_usage(
+                row.id, model=context.model, predicted=context.tokens + context.reserved, billed=int(usage.get("input_tokens") or 0),
+                cache_read=int(details.get("cache_read") or 0), cache_write=int(details.get("cache_creation") or 0),
+                output=int(usage.get("output_tokens") or 0), at=self._clock(),
+            )  # fmt: skip
+
+    # ----------------------------------------------------------------------------------------- asyncio
+
+    async def aremember(self, thread: str, messages: Iterable[object]) -> Remembered:
+        """`remember` in a worker thread."""
+        return await asyncio.to_thread(self.remember, thread, messages)
+
+    async def acontext(self, thread: str, **options: Any) -> Context:
+        """`context` in a worker thread."""
+        return await asyncio.to_thread(partial(self.context, thread, **options))
+
+    async def aproject(self, messages: Sequence[object], *, thread: str, **options: Any) -> Context:
+        """`project` in a worker thread."""
+        return await asyncio.to_thread(partial(self.project, messages, thread=thread, **options))
+
+    async def arecall(self, thread: str, query: str, *, limit: int = 5) -> list[Hit]:
+        """`recall` in a worker thread."""
+        return await asyncio.to_thread(partial(self.recall, thread, query, limit=limit))
+
+    async def aturns(self, thread: str, **options: Any) -> list[Turn]:
+        """`turns` in a worker thread."""
+        return await asyncio.to_thread(partial(self.turns, thread, **options))
+
+    async def apages(self, thread: str, **options: Any) -> list[Page]:
+        """`pages` in a worker thread."""
+        return await asyncio.to_thread(partial(self.pages, thread, **options))
+
+    async def athreads(self, **options: Any) -> list[ThreadInfo]:
+        """`threads` in a worker thread."""
+        return await asyncio.to_thread(partial(self.threads, **options))
+
+    async def astep(self, thread: str, *, dry_run: bool = False) -> Step:
+        """`step` in a worker thread."""
+        return await asyncio.to_thread(partial(self.step, thread, dry_run=dry_run))
+
+    async def aexplain(self, thread: str, *, reserved: int = 0) -> str:
+        """`explain` in a worker thread."""
+        return await asyncio.to_thread(partial(self.explain, thread, reserved=reserved))
+
+    async def aundo(self, thread: str) -> Step:
+        """`undo` in a worker thread."""
+        return await asyncio.to_thread(self.undo, thread)
+
+    async def apin(self, thread: str, turns: int | Iterable[int]) -> int:
+        """`pin` in a worker thread."""
+        return await asyncio.to_thread(self.pin, thread, turns)
+
+    async def aunpin(self, thread: str, turns: int | Iterable[int]) -> int:
+        """`unpin` in a worker thread."""
+        return await asyncio.to_thread(self.unpin, thread, turns)
+
+    async def aforget(self, thread: str, **options: Any) -> Forgotten:
+        """`forget` in a worker thread."""
+        return await asyncio.to_thread(partial(self.forget, thread, **options))
+
+    async def acopy(self, thread: str, to: str) -> ThreadInfo:
+        """`copy` in a worker thread."""
+        return await asyncio.to_thread(self.copy, thread, to)
+
+    async def aobserve(self, usage: Mapping[str, Any], context: Context) -> None:
+        """`observe` in a worker thread."""
+        await asyncio.to_thread(self.observe, usage, context)
+
+    async def astats(self, thread: str | None = None) -> Stats:
+        """`stats` in a worker thread."""
+        return await asyncio.to_thread(self.stats, thread)
+
+
+def _configured(config: MemoryConfig | str | FilePath | None, settings: Mapping[str, Any]) -> MemoryConfig:
+    base = config if isinstance(config, MemoryConfig) else configuration.from_toml(config) if config is not None else None
+    told = {k: v for k, v in settings.items() if v is not None}
+    return configuration.make(**({} if base is None else base.model_dump()) | told)
+
+
+def _turn_range(query: str) -> tuple[int, int] | None:
+    """A turn number or range, such as "12" or "12-15" or "turns 12 to 15"."""
+    found = re.fullmatch(r"\s*(?:turns?\s*)?#?(\d{1,9})(?:\s*(?:-|\u2013|to|:)\s*(\d{1,9}))?\s*", query)
+    return (int(found[1]), int(found[2] or found[1])) if found else None
+
+
+def _as_pages(
+    number: int, first: int, last: int, tier: str, sizes: Sequence[tuple[int, int]], images: PNGs, settings: Settings
+) -> list[Page]:
+    return [
+        Page(number, (first, last), tier, w, h, settings.profile.image(w, h), hashlib.sha256(png).hexdigest(), png, part)
+        for part, ((w, h), png) in enumerate(zip(sizes, images, strict=True))
+    ]
+
+
+def _step(state: State, settings: Settings, proposal: Proposal, reason: str, words: str) -> Step:
+    changed = []
+    for span, before, after in changes(state.spans, proposal.placed):
+        costs = costs_of(span, settings)
+        changed.append(
+            Change(
+                (span.first, span.last), before, after, costs.get(before, span.text), costs.get(after, 0), READABLE[before],
+                READABLE[after],
+            )
+        )  # fmt: skip
+    return Step(tuple(changed), reason if changed else None, words, current_tokens(state, settings), proposal.tokens, state.end)
+
+
+def _logged_step(row: StepRow) -> Step:
+    made = tuple(
+        Change((c.first, c.last), c.before, c.after, c.tokens_before, c.tokens_after, c.readable_before, c.readable_after)
+        for c in row.changes
+    )
+    before, after = sum(c.tokens_before for c in made), sum(c.tokens_after for c in made)
+    return Step(made, row.reason, row.reason, before, after, row.at, row.created_at, row.undone)

@@ -1,0 +1,242 @@
+"""`remember`: where the messages that a host hands over belong in what is stored, and what is new among them.
+
+A host may hand over the whole history or only the news, with stable ids, with new ids each time, or after an edit.
+In this order: ids match; a list that begins with the thread's first message is the whole history; the longest overlap
+(two messages or more) of the stored tail with the list's head; else everything is appended. Messages that are no longer
+sent are not deletions. Where the list departs from what is stored, the thread forks and keeps what it shares.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from optical_memory.cost import image_size
+from optical_memory.messages import Message, chain, from_stored, group, is_open, turn_text
+from optical_memory.planning.strength import importance
+from optical_memory.storage import MessageRow, NewMessage, NewTurn, PlacedMessage, Reader, ThreadRow, Writer, clip
+
+Counter = Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """`places[i]` is where message i is stored; from `fresh` on nothing is stored yet, and belongs after `after`."""
+
+    places: tuple[PlacedMessage | None, ...]
+    fresh: int
+    after: PlacedMessage | None
+
+    @property
+    def nothing_new(self) -> bool:
+        """Is every message stored already?"""
+        return self.fresh >= len(self.places)
+
+
+def align(reader: Reader, thread: ThreadRow, messages: Sequence[Message]) -> Alignment:
+    """Find out which of these messages are stored, and after which place the others belong."""
+    path = reader.path(thread)
+    tail = reader.tail(path, len(messages) + 64)
+    if not tail:
+        return Alignment((None,) * len(messages), 0, None)
+    start = _by_id(messages, tail) or _elsewhere(reader, thread, messages)
+    if start is not None:
+        index, stored = start
+        return _walk(reader, thread, messages, index, stored, _previous(reader, thread, stored[0]))
+    first = reader.forward(path, 1, 0, 1)
+    if messages and first and first[0].hash == messages[0].hash and len(messages) > 1:
+        return _walk(reader, thread, messages, 0, _tail_from(reader, thread, first[0], tail, len(messages)), None)
+    overlap = _overlap(messages, tail)
+    places = tail[len(tail) - overlap :]
+    return Alignment((*places, *(None,) * (len(messages) - overlap)), overlap, tail[-1])
+
+
+Start = tuple[int, list[PlacedMessage]]
+
+
+def _by_id(messages: Sequence[Message], tail: list[PlacedMessage]) -> Start | None:
+    """The first message whose id is in the stored tail, and the tail from there."""
+    known = {p.external_id: i for i, p in enumerate(tail) if p.external_id}
+    for index, message in enumerate(messages):
+        if message.id in known:
+            return index, tail[known[message.id] :]
+    return None
+
+
+def _elsewhere(reader: Reader, thread: ThreadRow, messages: Sequence[Message]) -> Start | None:
+    """The same for ids that are stored further back or on another branch."""
+    ids = [m.id for m in messages if m.id][:200]
+    found = reader.by_external(thread.id, ids) if ids else {}
+    for index, message in enumerate(messages):
+        for place in reversed(found.get(message.id or "", [])):
+            path = reader.path(thread, branch_id=place.branch_id)
+            return index, reader.forward(path, place.turn_number, place.position, len(messages) + 64)
+    return None
+
+
+def _tail_from(reader: Reader, thread: ThreadRow, first: PlacedMessage, tail: list[PlacedMessage], count: int) -> list[PlacedMessage]:
+    if (tail[0].turn_id, tail[0].position) == (first.turn_id, first.position):
+        return tail
+    return reader.forward(reader.path(thread), 1, 0, count + 64)
+
+
+def _overlap(messages: Sequence[Message], tail: Sequence[PlacedMessage]) -> int:
+    """The longest run (two or more) that ends what is stored and begins the list, by content."""
+    for length in range(min(len(messages), len(tail)), 1, -1):
+        if all(p.hash == m.hash for p, m in zip(tail[-length:], messages, strict=False)):
+            return length
+    return 0
+
+
+def _previous(reader: Reader, thread: ThreadRow, place: PlacedMessage) -> PlacedMessage | None:
+    """The message right before this place."""
+    path = reader.path(thread, branch_id=place.branch_id)
+    if place.position:
+        return reader.forward(path, place.turn_number, 0, place.position)[-1]
+    before = reader.tail(clip(path, 1, place.turn_number - 1), 1)
+    return before[-1] if before else None
+
+
+def _walk(
+    reader: Reader, thread: ThreadRow, messages: Sequence[Message], start: int, stored: list[PlacedMessage],
+    last: PlacedMessage | None,
+) -> Alignment:  # fmt: skip
+    """Go along list and store together until they part; `last` is what is stored right before."""
+    places: list[PlacedMessage | None] = [None] * start
+    at = 0
+    for index in range(start, len(messages)):
+        message = messages[index]
+        at = _jump(message, stored, at)
+        if at >= len(stored) or stored[at].hash != message.hash:
+            stored, at = _branched(reader, thread, last, message, len(messages)), 0
+            if not stored:
+                break
+        last = stored[at]
+        places.append(last)
+        at += 1
+    fresh = len(places)
+    return Alignment((*places, *(None,) * (len(messages) - fresh)), fresh, last)
+
+
+def _jump(message: Message, stored: Sequence[PlacedMessage], at: int) -> int:
+    """The place of this message's id at or after `at` (the host has removed what lies between), else `at`."""
+    if message.id and at < len(stored) and stored[at].external_id != message.id:
+        return next((i for i in range(at, len(stored)) if stored[i].external_id == message.id), at)
+    return at
+
+
+def _branched(reader: Reader, thread: ThreadRow, last: PlacedMessage | None, message: Message, count: int) -> list[PlacedMessage]:
+    """The same message after the same past on another branch, and what follows there; empty if there is none."""
+    key = chain(last.chain if last else "", message.hash)
+    place = reader.by_chain(thread.id, [key]).get(key)
+    if place is None:
+        return []
+    path = reader.path(thread, branch_id=place.branch_id)
+    return reader.forward(path, place.turn_number, place.position, count + 64)
+
+
+# --------------------------------------------------------------------------------------------- writing
+
+
+def write(writer: Writer, thread: ThreadRow, messages: Sequence[Message], found: Alignment, count: Counter, at: datetime) -> Written:
+    """Store what is new after its place; the thread forks if that is not the head."""
+    news = list(messages[found.fresh :])
+    thread, retold, forked = _attach(writer, thread, found.after, news, at)
+    waiting = retold or (_newest_turn(writer, thread) if news[0].role == "tool" else [])
+    old = [from_stored(m.form, m.data) for m in waiting]
+    late, turns = group(news, {c.id for m in old for c in m.calls if c.id})
+    tail = writer.tail(writer.path(thread), 1)
+    parent = tail[-1].chain if tail else ""
+    if retold:
+        turns.insert(0, [*old, *late])
+    elif late:
+        parent = _extend(writer, waiting, [*old, *late], parent, count)
+    fresh = []
+    for turn in turns:
+        row, parent = new_turn(turn, parent, count)
+        fresh.append(row)
+    return Written(writer.append(thread, fresh, at) if fresh else thread, len(fresh), forked)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The thread afterwards, how many turns were added, and the turn after which it forked, if it did."""
+
+    thread: ThreadRow
+    turns: int
+    forked_after: int | None
+
+
+def _attach(
+    writer: Writer, thread: ThreadRow, after: PlacedMessage | None, news: Sequence[Message], at: datetime
+) -> tuple[ThreadRow, list[MessageRow], int | None]:
+    """Bring the head to where the news belong: (thread, the messages of a turn that must be told again, fork point)."""
+    head = writer.tail(writer.path(thread), 1)
+    if not head or (after is not None and _same(head[-1], after)):
+        return thread, [], None
+    if after is None:
+        return writer.fork(thread, 0, at), [], 0
+    end = writer.tail(writer.path(thread, branch_id=after.branch_id), 1)
+    if end and _same(end[-1], after):
+        return writer.switch(thread, after.branch_id, after.turn_number), [], None
+    rows = writer.messages([after.turn_id])[after.turn_id]
+    whole = after.position == len(rows) - 1 and news[0].role != "tool"
+    keep = after.turn_number if whole else after.turn_number - 1
+    forked = writer.fork(thread, keep, at, branch_id=after.branch_id)
+    return forked, [] if whole else rows[: after.position + 1], keep
+
+
+def _same(one: PlacedMessage, other: PlacedMessage) -> bool:
+    return (one.turn_id, one.position) == (other.turn_id, other.position)
+
+
+def _newest_turn(writer: Writer, thread: ThreadRow) -> list[MessageRow]:
+    tail = writer.tail(writer.path(thread), 1)
+    return writer.messages([tail[-1].turn_id])[tail[-1].turn_id] if tail else []
+
+
+def _extend(writer: Writer, rows: Sequence[MessageRow], messages: Sequence[Message], parent: str, count: Counter) -> str:
+    """Results arrive for a turn that is stored already."""
+    turn, parent = new_turn(messages, parent, count, skip=len(rows))
+    writer.extend(
+        rows[0].turn_id, list(turn.messages)[len(rows) :], text=turn.text, chars=len(turn.text), tokens=turn.tokens,
+        open=turn.open, importance=turn.importance,
+    )  # fmt: skip
+    return parent
+
+
+def new_turn(messages: Sequence[Message], parent: str, count: Counter, skip: int = 0) -> tuple[NewTurn, str]:
+    """A turn to store, and the chain hash at its end; the first `skip` messages are stored (and chained) already."""
+    rows = []
+    for index, message in enumerate(messages):
+        if index >= skip:
+            parent = chain(parent, message.hash)
+        rows.append(NewMessage(message.role, message.hash, parent, dict(message.data), message.form, message.id))
+    head, text = messages[0], turn_text(messages)
+    turn = NewTurn(
+        role=head.role, text=text, tokens=sum(_tokens(m, count) for m in messages), messages=rows, name=head.name,
+        chars=len(text), calls=sum(len(m.calls) for m in messages), attachments=_attachments(messages),
+        open=is_open(messages), importance=importance(head.role, text), created_at=_first_time(messages),
+    )  # fmt: skip
+    return turn, parent
+
+
+def _tokens(message: Message, count: Counter) -> int:
+    return count(message.text) + sum(count(f"{c.name}{c.arguments}") for c in message.calls)
+
+
+def _first_time(messages: Sequence[Message]) -> datetime | None:
+    return next((m.created_at for m in messages if m.created_at), None)
+
+
+def _attachments(messages: Sequence[Message]) -> list[dict[str, Any]] | None:
+    """Kind and size in pixels of what is attached: all that counting needs. Bytes are never decoded, only headers read."""
+    found = []
+    for file in (a for m in messages for a in m.attachments):
+        head = base64.b64decode(file.payload[:87_380] + "=" * (-len(file.payload[:87_380]) % 4)) if file.payload else b""
+        size = image_size(head) if file.kind == "image" and head else None
+        found.append({"kind": file.kind, "line": file.line, "size": list(size) if size else None, "bytes": len(file.payload or "") * 3 // 4})
+    return found or None

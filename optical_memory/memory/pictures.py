@@ -1,0 +1,85 @@
+"""Drawn spans: taken from the store where they are, drawn where they are not."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from optical_memory.errors import RenderError
+from optical_memory.memory.planner import Known, turn_to_draw
+from optical_memory.pages import TurnText, layout, render_page
+from optical_memory.planning.context import Segment
+from optical_memory.planning.seal import Look
+from optical_memory.planning.tiers import DRAWN
+from optical_memory.storage import Path, Reader, TurnRow
+
+Key = tuple[int, int, int, str]  # branch, first turn, last turn, look
+PNGs = tuple[bytes, ...]
+
+
+class Drawn:
+    """The images drawn or read last, kept in this process: a plan sends the same ones with every call."""
+
+    def __init__(self, most: int = 512) -> None:
+        self._most = most
+        self._images: OrderedDict[Key, PNGs] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Key) -> PNGs | None:
+        """The images of this key, if they are still here."""
+        with self._lock:
+            found = self._images.get(key)
+            if found is not None:
+                self._images.move_to_end(key)
+            return found
+
+    def put(self, key: Key, images: PNGs) -> PNGs:
+        """Keep the images of this key; the ones used longest ago go."""
+        with self._lock:
+            self._images[key] = images
+            while len(self._images) > self._most:
+                self._images.popitem(last=False)
+        return images
+
+    def drop(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._images.clear()
+
+
+def draw(turns: Sequence[TurnText], look: Look, check: bool = True) -> PNGs:
+    """The images of these turns at this look. Raises RenderError if they are not of the sizes that were promised."""
+    pages = layout(turns, look.style, look.sheet)
+    sizes = tuple((page.width, page.height) for page in pages)
+    if check and sizes != look.sizes:
+        raise RenderError(f"turns {turns[0].number}-{turns[-1].number} were measured as {look.sizes} and drawn as {sizes}; plan again")
+    return tuple(render_page(page) for page in pages)
+
+
+def stored(reader: Reader, segments: Iterable[Segment]) -> dict[tuple[int, str], PNGs]:
+    """The images that the store has for these segments, by page and look; each was checked against its SHA-256."""
+    by_look: dict[str, list[int]] = {}
+    for segment in segments:
+        if segment.kind in DRAWN and segment.page is not None and segment.look:
+            by_look.setdefault(segment.look, []).append(segment.page)
+    views = {(page, look): v for look, pages in by_look.items() for page, v in reader.views(pages, look).items()}
+    images = reader.png([v.id for many in views.values() for v in many])
+    return {key: tuple(images[v.id] for v in many) for key, many in views.items() if all(v.id in images for v in many)}
+
+
+def stored_one(reader: Reader, page: int, look: str) -> PNGs | None:
+    """The images that the store has of a page at a look."""
+    return stored(reader, [Segment("vivid", None, 0, page, look=look)]).get((page, look))
+
+
+def texts(rows: Iterable[TurnRow], known: Known) -> list[TurnText]:
+    """What is drawn of a span."""
+    return [turn_to_draw(row) for row in rows if known.first <= row.number <= known.last]
+
+
+def rows_of(reader: Reader, path: Path, known: Known, fresh: Sequence[TurnRow]) -> list[TurnRow]:
+    """The stored turns of a span."""
+    if fresh and known.first >= fresh[0].number:
+        return [row for row in fresh if known.first <= row.number <= known.last]
+    return reader.turns(path, known.first, known.last)

@@ -1,0 +1,119 @@
+"""What planning needs of a thread, read in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from optical_memory.memory.planner import Known, Settings, State, turn_to_draw
+from optical_memory.pages import RENDERER
+from optical_memory.planning.context import Plan
+from optical_memory.planning.seal import Look, looks, sheet_for
+from optical_memory.planning.tiers import Tier
+from optical_memory.storage import PageRow, Path, PlanRow, Reader, TurnRow, end
+
+
+def plan_key(settings: Settings) -> str:
+    """Plans of one key may follow one another: the same model's profile and budget."""
+    return f"{settings.profile.name}|{settings.budget}"
+
+
+def sealed_as(settings: Settings) -> str:
+    """For which profile, geometry and renderer the looks that are stored with a page were measured."""
+    sheet = sheet_for(settings.profile, settings.budget)
+    styles = ",".join(f"{t}={s.key if s else ''}" for t, s in settings.profile.tiers.items())
+    return f"{settings.profile.name}|{sheet.key if sheet else 'text'}|{styles}|{RENDERER}"
+
+
+def load(reader: Reader, path: Path, settings: Settings, reserved: int, now: datetime, ladder: bool) -> tuple[State, PlanRow | None]:
+    """The thread's state on this path, and the plan that is in force (None before the first)."""
+    key = plan_key(settings)
+    standing = reader.plan(path, key)
+    plan = Plan.from_json(standing.body) if standing else Plan()
+    pages = _pages(reader, path, plan, standing)
+    spans = [_known(reader, path, page, tier, settings) for page, tier in _shown(pages, plan, standing)]
+    fresh = reader.turns(path, plan.through + 1)
+    anchor = next((t.number for t in reversed(fresh) if t.role == "user"), standing.anchor if standing else 0)
+    spans = _hidden(plan, spans) + _strengthened(reader, path, spans, standing, anchor)
+    recalled = reader.recalled(path, key, since=standing.anchor if standing else 0)
+    state = State(end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, sum(r.tokens for r in recalled), ladder)
+    return state, standing
+
+
+def _pages(reader: Reader, path: Path, plan: Plan, standing: PlanRow | None) -> list[PageRow]:
+    """The pages that the plan shows; all of them where there is no plan yet."""
+    if standing is None:
+        return reader.pages(path)
+    shown = [s.turns[0] for s in plan.segments if s.page is not None and s.turns]
+    return reader.pages(path, from_number=min(shown, default=plan.through + 1))
+
+
+def _shown(pages: Sequence[PageRow], plan: Plan, standing: PlanRow | None) -> list[tuple[PageRow, Tier]]:
+    """Pages with the tier at which they are shown now: text where the plan does not reach them yet."""
+    tiers: dict[int | None, Any] = {s.page: s.kind for s in plan.segments if s.page is not None}
+    last = plan.through if standing else 0
+    return [(page, tiers.get(page.id, "handle") if page.last <= last else "text") for page in pages]
+
+
+def _hidden(plan: Plan, spans: Sequence[Known]) -> list[Known]:
+    """The oldest turns, behind the plan's handle, whose pages need not be looked at again."""
+    last = min(plan.through, (spans[0].first if spans else plan.through + 1) - 1)
+    return [Known(1, last, 0, {}, "", (), "handle", hidden=True)] if last > 0 else []
+
+
+def _known(reader: Reader, path: Path, page: PageRow, tier: Tier, settings: Settings) -> Known:
+    details: Mapping[str, Any] = page.facts or {}
+    if page.sealed_as == sealed_as(settings):
+        found = {tier: Look.from_json(value) for tier, value in details.get("looks", {}).items()}
+        text = int(details["text"])
+    else:
+        rows = reader.turns(path, page.first, page.last)
+        found = _measured(rows, settings) if details.get("looks") else {}
+        text = sum(settings.turn(row) for row in rows)
+    return Known(
+        page.first, page.last, text, found, page.card or "", tuple(details.get("strings", ())), tier, page.id,
+        float(details.get("importance", 0)), guard=int(details.get("guard", 0)), since=_time(details.get("since")),
+        chars=page.chars, raw=page.tokens,
+    )  # fmt: skip
+
+
+def _measured(rows: Sequence[TurnRow], settings: Settings) -> dict[Tier, Look]:
+    sheet = sheet_for(settings.profile, settings.budget)
+    return looks(settings.profile, sheet, [turn_to_draw(row) for row in rows]) if sheet else {}
+
+
+def details(known: Known) -> dict[str, Any]:
+    """What is stored with a page beside its card, so that planning need not read its text again."""
+    return {
+        "looks": {tier: drawn.to_json() for tier, drawn in known.looks.items()}, "text": known.text,
+        "strings": list(known.strings), "importance": known.importance, "guard": known.guard if known.guard == 1 else 0,
+        "since": known.since.isoformat() if known.since else None,
+    }  # fmt: skip
+
+
+def _strengthened(reader: Reader, path: Path, spans: Sequence[Known], standing: PlanRow | None, anchor: int) -> list[Known]:
+    """The spans with their turns' pins and recalls as they are now."""
+    marked = reader.marked(path, spans[0].first) if spans else []
+    since = standing.head if standing else 0
+    out = []
+    for span in spans:
+        mine = [t for t in marked if span.first <= t.number <= span.last]
+        again = any((t.recalled_at or 0) >= since and t.recalls for t in mine)
+        out.append(replace(span, recalls=max((t.recalls for t in mine), default=0), recalled=again, guard=_guard(span, mine, anchor)))
+    return out
+
+
+def _guard(span: Known, marked: Sequence[TurnRow], anchor: int) -> int:
+    """The newest user turn, a pin, an instruction; only a span of one turn can be guarded (see Span.guard)."""
+    if span.first != span.last:
+        return 0
+    return 3 if span.first == anchor else 2 if any(t.pinned for t in marked) else span.guard
+
+
+def _time(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+__all__ = ["details", "load", "plan_key", "sealed_as"]

@@ -1,0 +1,116 @@
+"""What the memory hands back: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What `remember` did. `turns` has, for each message given, the number of its turn (None: not part of the talk)."""
+
+    thread: str
+    added: int
+    messages: int
+    length: int
+    turns: tuple[int | None, ...] = field(repr=False)
+    forked_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One image of a span of turns; `turns` are the first and last, sizes are pixels, `tokens` by the memory's model."""
+
+    number: int
+    turns: tuple[int, int]
+    tier: str
+    width: int
+    height: int
+    tokens: int
+    sha256: str
+    png: bytes = field(repr=False)
+    part: int = 0
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A recalled turn: its number, its text word for word, and a score (higher is better, comparable in one call)."""
+
+    turn: int
+    text: str
+    score: float
+    role: str
+    created_at: datetime | None = None
+    tier: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A span's change of tier within a step; tokens of the span before and after, readable share 0 to 1."""
+
+    turns: tuple[int, int]
+    before: str
+    after: str
+    tokens_before: int
+    tokens_after: int
+    readable_before: float
+    readable_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One batch of tier changes: taken (or, with dry_run, what would be), or none, and why in words."""
+
+    changes: tuple[Change, ...]
+    reason: str | None
+    explanation: str
+    tokens_before: int
+    tokens_after: int
+    at: int = 0
+    created_at: datetime | None = None
+    undone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What `forget` removed. `held` is True while another process still keeps the old bytes in the database's log."""
+
+    turns: int
+    messages: int
+    pages: int
+    images: int
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What is stored and what it costs. Token figures are by the memory's own model."""
+
+    threads: int
+    turns: int
+    pages: int
+    images: int
+    image_bytes: int
+    bytes: int
+    text_tokens: int
+    counter: str
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    calls: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadInfo:
+    """A thread in a list: its name, turns, raw text tokens, and when it was made and last shown."""
+
+    thread: str
+    turns: int
+    tokens: int
+    created_at: datetime
+    touched_at: datetime | None
+    branches: int = 1

@@ -1,0 +1,92 @@
+"""One moment of a thread as it is shown: the plan, the turns after it, and their segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from optical_memory.memory.pictures import Key, PNGs, draw, texts
+from optical_memory.memory.planner import Known, Proposal, Settings, State, turn_to_draw
+from optical_memory.planning.context import Plan, Segment
+from optical_memory.planning.seal import Look, parse_sheet, parse_style
+from optical_memory.storage import Path, PlanRow, Reader, ThreadRow, TurnRow, owner
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is needed to show a thread once; `proposal` is set where the plan was made just now."""
+
+    thread: str
+    row: ThreadRow
+    path: Path
+    state: State
+    settings: Settings
+    plan: Plan
+    proposal: Proposal | None
+    kept: PlanRow | None
+    reason: str
+
+    @property
+    def since(self) -> int:
+        """The anchor at which the plan was made: what was recalled by itself before it is gone."""
+        return self.kept.anchor if self.kept else self.state.end
+
+    @property
+    def at_anchor(self) -> bool:
+        """Has a new user message just come, so that something may be put before it?"""
+        return bool(self.state.fresh) and self.state.fresh[-1].number == self.state.anchor
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the plan, of what was recalled since, and of the turns after it."""
+        return self.plan.tokens + self.state.extra * (self.proposal is None) + sum(self.settings.turn(t) for t in self.after())
+
+    def after(self) -> list[TurnRow]:
+        """The turns that follow the plan as text."""
+        return [t for t in self.state.fresh if t.number > self.plan.through]
+
+    def segments(self, recalled: Sequence[tuple[int, Segment]]) -> list[Segment]:
+        """The plan's segments, then the text turns; what was recalled stands right before its anchor."""
+        out = [s for s in self.plan.segments if s.tokens or s.text or s.turns]
+        before = dict(recalled)
+        for turn in self.after():
+            if turn.number in before:
+                out.append(before[turn.number])
+            kind = "current" if self.state.pending and turn.number >= self.state.anchor else "text"
+            cost = self.settings.turn(turn)
+            if out and out[-1].kind == kind and out[-1].turns and out[-1].turns[1] == turn.number - 1 and out[-1].text is None:
+                out[-1] = replace(out[-1], turns=(out[-1].turns[0], turn.number), tokens=out[-1].tokens + cost)
+            else:
+                out.append(Segment(kind, (turn.number, turn.number), cost))
+        return out
+
+    def key(self, segment: Segment) -> Key:
+        """Under which a segment's images are kept in this process."""
+        first, last = segment.turns or (0, 0)
+        return self.row.id, owner(self.path, last), first, f"{last}|{segment.look}"
+
+    def draw(self, reader: Reader, segment: Segment) -> PNGs:
+        """A segment's images drawn from the text."""
+        first, last = segment.turns or (0, 0)
+        known = self._known(first)
+        rows = reader.turns(self.path, first, last)
+        if known is not None and segment.kind in known.looks:
+            return draw(texts(rows, known), known.looks[segment.kind])  # type: ignore[index]
+        style, sheet, _ = (segment.look or "").split("|", 2)
+        turns = [turn_to_draw(row) for row in rows]
+        return draw(turns, Look(parse_style(style), parse_sheet(sheet), ()), check=False)
+
+    def _known(self, first: int) -> Known | None:
+        spans = [p.span for p in self.proposal.placed] if self.proposal else list(self.state.spans)
+        return next((s for s in spans if s.first == first), None)
+
+
+def left_out(segments: Sequence[Segment], end: int) -> tuple[tuple[int, int], ...]:
+    """The turns that no segment shows, as ranges: they stand behind a handle, or there was no room even for that."""
+    shown = sorted(s.turns for s in segments if s.turns and s.kind not in ("handle", "recalled"))
+    gaps, at = [], 1
+    for first, last in shown:
+        if first > at:
+            gaps.append((at, first - 1))
+        at = max(at, last + 1)
+    return tuple([*gaps, (at, end)] if at <= end else gaps)

@@ -1,0 +1,110 @@
+"""JSON as people would write it down: no needless quotes, lists of like objects as tables with one header.
+
+Nothing is lost that a reader could not restore: numbers keep their digits, repeated keys stay, strings that could be
+taken for something else keep their quotes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+BEGIN = re.compile(r"(?:^[ \t]*|(?<=\w\())(?=\{\s*[\"}]|\[\s*[\[{\"])", re.MULTILINE)
+AFTER = re.compile(r"[ \t]*(?=[\n)]|$)")
+PLAIN = re.compile(r"[^\s\"'{}\[\],|:⟨⟩-](?:[^\n\t\"{}\[\],|]*[^\s\"{}\[\],|])?")
+LITERAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
+FAILURES = 32  # places that look like JSON and are not, after which a text is left alone: keeps the work linear
+
+
+class Raw(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+class Pairs(tuple[tuple[str, Any], ...]):
+    """An object, in order, repeated keys included."""
+
+    __slots__ = ()
+
+    def names(self) -> tuple[str, ...]:
+        """The keys in order."""
+        return tuple(key for key, _ in self)
+
+
+DECODER = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_int=Raw, parse_float=Raw, parse_constant=Raw, strict=False
+)
+
+
+def compact_json(text: str) -> str:
+    """The text with each JSON object or list that fills its lines (or a call's brackets) made compact."""
+    out, at, failures = [], 0, 0
+    while failures < FAILURES and (found := BEGIN.search(text, at)):
+        value, end = _parsed(text, found.end())
+        out.append(text[at : found.end()])
+        at = end
+        if value is None:
+            failures += 1
+            out.append(text[found.end() : (at := found.end() + 1)])
+        else:
+            out.append(value)
+    return "".join([*out, text[at:]])
+
+
+def _parsed(text: str, start: int) -> tuple[str | None, int]:
+    """The compact form of the JSON at `start`, if there is one and nothing else follows on its line, and its end."""
+    try:
+        value, end = DECODER.raw_decode(text, start)
+        return (compact(value), end) if AFTER.match(text, end) else (None, start)
+    except (ValueError, RecursionError):
+        return None, start
+
+
+def compact(value: Any) -> str:
+    """One decoded value."""
+    if isinstance(value, Pairs):
+        return "{" + ", ".join(f"{word(key)}:{compact(item)}" for key, item in value) + "}"
+    if isinstance(value, list):
+        return "[" + (table(value) if _alike(value) else ", ".join(map(compact, value))) + "]"
+    return word(value)
+
+
+def word(value: Any) -> str:
+    """A scalar or key; strings are quoted where they could be taken for something else."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, Raw) or (PLAIN.fullmatch(value) and not LITERAL.fullmatch(value)):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def table(rows: Sequence[Pairs]) -> str:
+    """A header and a line per object; objects inside that have the same keys in all rows become columns too."""
+    head, lines = _columns(rows)
+    return "\n".join([head, *lines])
+
+
+def _columns(rows: Sequence[Pairs]) -> tuple[str, list[str]]:
+    names, records = rows[0].names(), [dict(row) for row in rows]
+    columns = [_column([record[name] for record in records]) for name in names]
+    head = "|".join(word(name) + below for name, (below, _) in zip(names, columns, strict=True))
+    return head, ["|".join(cells) for cells in zip(*(cells for _, cells in columns), strict=True)]
+
+
+def _column(values: list[Any]) -> tuple[str, list[str]]:
+    """What follows the column's name in the header, and one cell per row."""
+    if not _alike(values):
+        return "", [compact(value) for value in values]
+    head, lines = _columns(values)
+    return f"({head})", lines
+
+
+def _alike(values: list[Any]) -> bool:
+    """Two or more objects with the same keys, each once."""
+    if len(values) < 2 or not all(isinstance(value, Pairs) and value for value in values):
+        return False
+    keys = set(values[0].names())
+    return all(len(value) == len(keys) and set(value.names()) == keys for value in values)
