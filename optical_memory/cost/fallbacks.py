@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def shared(profiles: Sequence[Profile]) -> Profile:
     """One profile that holds for each of several models, as where one falls back on another.
 
-    Costs are the highest, limits and caps the lowest, type the largest, and the pages such that no model makes
-    them smaller. The price is the first one's. Raises ConfigError for no profiles at all.
+    Costs are the highest, limits and caps the lowest, type the largest, and the pages such that no model
+    makes them smaller. The price is the first one's. Raises ConfigError for no profiles at all.
     """
     if not profiles:
         raise ConfigError("shared() needs at least one profile: pass profile(model) for each model")
@@ -66,7 +66,7 @@ def _common_sheets(
     profiles: Sequence[Profile], image: Callable[[int, int], int], side: int
 ) -> tuple[Sheet, ...]:
     """Those pages of any of the models that none of them shrinks, cheapest first; never empty."""
-    from optical_memory.pages.sheets import Sheet
+    from optical_memory.pages import Sheet
 
     step = max((s.step for p in profiles for s in p.sheet_steps if s.crop), default=0)
     sizes = {(s.width, s.height) for p in profiles for s in p.sheet_steps} | {SAFE_PAGE}

@@ -92,7 +92,7 @@ def flush_tokens(growth: float, kept: int, ratio: float, price: Price) -> float:
     """Tokens of text after which turning them into pages in one batch is cheapest, on a warm cache.
 
     `growth` in text tokens a turn, `kept` the recent text that is written again behind the new pages, `ratio`
-    text tokens for each image token: sqrt(2 growth kept rho / (1 - 1/ratio)). inf where pages save nothing, or
+    text tokens for each image token: sqrt(2 growth kept rho / (1 - 1/ratio)). inf where pages save nothing or
     where reading is free.
     """
     if ratio <= 1 or price.rewrite_ratio == inf:

@@ -13,7 +13,7 @@ from optical_memory.cost.text import text_factor
 from optical_memory.errors import ConfigError
 
 if TYPE_CHECKING:
-    from optical_memory.pages.sheets import Sheet, Style
+    from optical_memory.pages import Sheet, Style
 
 Level = Callable[[int, int], str | None]  # width, height in pixels -> the level to send with the image
 TIERS = ("vivid", "clear", "dense")
@@ -49,7 +49,7 @@ class Profile:
         return self.vision and self.tiers.get(tier) is not None
 
     def check(self, width: int, height: int) -> None:
-        """Raises ConfigError for a page of this size (pixels) that the provider would refuse or make smaller."""
+        """Raises ConfigError for a page (sides in pixels) that the provider would refuse or make smaller."""
         if max(width, height) > self.max_side:
             raise ConfigError(
                 f"a page of {width}x{height} pixels is over the side limit of {self.max_side} for "
@@ -58,8 +58,8 @@ class Profile:
         if self.shrinks(width, height):
             w, h = self.served(width, height)
             raise ConfigError(
-                f"{self.name!r} would see a page of {width}x{height} pixels at {w}x{h}, which small type does "
-                f"not survive: pass a sheet of at most {' or '.join(s.key for s in self.sheet_steps)}"
+                f"{self.name!r} would see a page of {width}x{height} pixels at {w}x{h}, which small type "
+                f"does not survive: pass a sheet of at most {' or '.join(s.key for s in self.sheet_steps)}"
             )
 
     def shrinks(self, width: int, height: int) -> bool:
@@ -142,7 +142,7 @@ def _from_tables(model: str, asked: str) -> Profile:
 
 def _pictures(model: str, row: Mapping[str, Any], blind: bool) -> dict[str, Any]:
     """The fields that say what an image costs and which pages waste nothing."""
-    from optical_memory.pages.sheets import Sheet
+    from optical_memory.pages import Sheet
 
     rule = images.unknown if blind else images.rule(model)
     sheets = row.get("sheets", _UNKNOWN_SHEETS)
@@ -171,7 +171,7 @@ def _served(rule: images.Rule, detail: Level, width: int, height: int) -> tuple[
 
 def _reading(row: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that say which pages the model reads."""
-    from optical_memory.pages.sheets import Style
+    from optical_memory.pages import Style
 
     return {
         "tiers": {tier: Style(row[tier]) if tier in row else None for tier in TIERS},

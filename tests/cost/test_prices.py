@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.cost import Price, break_even, price_of, step_pays
+from optical_memory.cost import Price, break_even, flush_tokens, price_of, step_pays
 from optical_memory.errors import ConfigError
 
 HOUR = Price(base=4.0, read=0.2, write=8.0, ttl=3600)
@@ -76,6 +76,15 @@ def test_a_step_pays_exactly_when_the_two_bills_say_so(old, new, suffix, turns, 
 def test_more_text_behind_a_change_never_makes_it_pay_sooner(old, new, suffix, more, price):
     dearer = price.write >= price.read
     assert not dearer or break_even(old, new, suffix, price) <= break_even(old, new, suffix + more, price)
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [("claude-opus-5-5", 20_000), ("claude-opus-5", 14_100), ("gpt-5.4", 12_600), ("gpt-4o", 5_700)],
+)
+def test_the_batch_of_text_worth_turning_into_pages_is_the_published_one(model, tokens):
+    assert flush_tokens(1000, 6000, 4, price_of(model)) == pytest.approx(tokens, rel=0.01)
+    assert flush_tokens(1000, 6000, 1, price_of(model)) == inf
 
 
 def test_a_change_that_saves_nothing_never_pays():

@@ -15,11 +15,12 @@ from optical_memory.cost import (
     profile,
     register_model,
     served_size,
+    shared,
     tables,
     text_tokens,
 )
 from optical_memory.errors import ConfigError
-from optical_memory.pages.sheets import Style
+from optical_memory.pages import Style
 
 IN_USE = [
     "claude-opus-5", "claude-opus-5-5", "claude-opus-4-8", "claude-fable-5.1", "claude-sonnet-4-5",
@@ -179,6 +180,42 @@ def test_a_number_is_never_cut_in_two_to_find_a_family():
     assert not profile("gpt-4").vision
     assert profile("o3").vision
     assert not profile("o3-mini").vision
+
+
+def test_a_page_that_its_provider_would_refuse_or_shrink_is_refused_with_what_fits():
+    with pytest.raises(ConfigError, match="side limit of 2000"):
+        profile("claude-opus-5").check(400, 2400)
+    with pytest.raises(ConfigError, match=r"768x768.*512x2048"):
+        profile("gpt-4o").check(1024, 1024)
+    for sheet in profile("gpt-4o").sheet_steps:
+        profile("gpt-4o").check(sheet.width, sheet.height)
+
+
+FALLBACKS = [
+    ("claude-opus-5", "claude-sonnet-4-5"), ("gpt-5.6-sol", "gpt-5.1"),
+    ("claude-opus-5", "gpt-5.4", "gpt-4o"), ("gemini-3-pro", "claude-opus-5"),
+    ("gemini-3-pro", "gemini-2.5-pro"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("models", FALLBACKS, ids="+".join)
+def test_pages_for_a_model_and_its_fallbacks_are_shrunk_by_none_and_never_counted_low(models):
+    one, each = shared([profile(m) for m in models]), [profile(m) for m in models]
+    assert one.sheet_steps
+    for sheet in one.sheet_steps:
+        for p in each:
+            p.check(sheet.width, sheet.height)
+            assert one.image(sheet.width, sheet.height) >= p.image(sheet.width, sheet.height)
+    for tier in LADDER:
+        style = one.tiers[tier]
+        assert all((mine := p.tiers[tier]) is not None and mine.size <= style.size for p in each if style)
+    assert one.max_bytes == min(p.max_bytes for p in each)
+
+
+def test_a_set_with_a_model_that_cannot_see_is_shown_text():
+    assert not shared([profile("gpt-5.4"), profile("gpt-3.5-turbo")]).vision
+    with pytest.raises(ConfigError, match="at least one"):
+        shared([])
 
 
 def test_an_unknown_model_warns_once_and_names_what_to_type():
