@@ -152,7 +152,9 @@ def _parsed(fields: Mapping[str, Any], kind: str, data: Mapping[str, Any], conte
     name = str(fields.get("role")) if kind == "chat" else kind.removesuffix("MessageChunk").lower()
     role = ROLES.get(name)
     if role is None:
-        raise TranscriptError(f"cannot remember a message of type {kind!r}: it is no user, assistant, tool or system message")
+        raise TranscriptError(
+            f"cannot remember a message of type {kind!r}: it is no user, assistant, tool or system message"
+        )
     text, attachments = content_text(fields.get("content") if content is None else content)
     calls = [*(fields.get("tool_calls") or ()), *(fields.get("invalid_tool_calls") or ())]
     extra = fields.get("additional_kwargs") or {}
@@ -171,7 +173,9 @@ def _message(
     return Message(role, text, digest, form, data, id, name, calls, answers, attachments, created_at)
 
 
-def _hash(role: str, name: str | None, text: str, calls: Iterable[ToolCall], answers: str | None, files: Iterable[Attachment]) -> str:
+def _hash(
+    role: str, name: str | None, text: str, calls: Iterable[ToolCall], answers: str | None, files: Iterable[Attachment]
+) -> str:
     parts = [role, name or "", text, answers or ""]
     parts += [f"{c.id}\x00{c.name}\x00{_canonical(c.arguments)}" for c in calls]
     parts += [f"{a.kind}\x00{a.reference}" for a in files]
@@ -198,12 +202,20 @@ def _canonical(arguments: str) -> str:
 def _openai_call(call: Mapping[str, Any]) -> ToolCall:
     function = call.get("function") or call
     arguments = function.get("arguments", "")
-    return ToolCall(_text(call.get("id")), str(function.get("name") or ""), arguments if isinstance(arguments, str) else _dump(arguments))
+    return ToolCall(
+        _text(call.get("id")),
+        str(function.get("name") or ""),
+        arguments if isinstance(arguments, str) else _dump(arguments),
+    )
 
 
 def _langchain_call(call: Mapping[str, Any]) -> ToolCall:
     arguments = call.get("args")
-    return ToolCall(_text(call.get("id")), str(call.get("name") or ""), arguments if isinstance(arguments, str) else _dump(arguments))
+    return ToolCall(
+        _text(call.get("id")),
+        str(call.get("name") or ""),
+        arguments if isinstance(arguments, str) else _dump(arguments),
+    )
 
 
 def content_text(content: Any) -> tuple[str, tuple[Attachment, ...]]:
@@ -255,7 +267,9 @@ def _attachment(kind: str, block: Mapping[str, Any]) -> Attachment | None:
     source = block.get(kind) if isinstance(block.get(kind), Mapping) else block.get("source") or block
     source = source if isinstance(source, Mapping) else {"url": source}
     url = source.get("url") or block.get(kind) if isinstance(block.get(kind), str) else source.get("url")
-    mime = str(source.get("mime_type") or source.get("media_type") or source.get("format") or block.get("mime_type") or "")
+    mime = str(
+        source.get("mime_type") or source.get("media_type") or source.get("format") or block.get("mime_type") or ""
+    )
     payload = source.get("base64") or source.get("data") or source.get("file_data")
     if isinstance(url, str) and (found := _DATA_URL.match(url)):
         mime, payload, url = found[1] or mime, found[2], None
@@ -325,7 +339,9 @@ def _parsed_calls(calls: Iterable[ToolCall]) -> tuple[list[Any], list[Any]]:
         if isinstance(arguments, dict):
             good.append({"name": call.name, "args": arguments, "id": call.id, "type": "tool_call"})
         else:
-            bad.append({"name": call.name, "args": call.arguments, "id": call.id, "error": "arguments are no JSON object"})
+            bad.append(
+                {"name": call.name, "args": call.arguments, "id": call.id, "error": "arguments are no JSON object"}
+            )
     return good, bad
 
 

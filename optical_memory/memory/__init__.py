@@ -6,4 +6,15 @@ from optical_memory.memory.assemble import Context
 from optical_memory.memory.facade import OpticalMemory
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
 
-__all__ = ["Change", "Context", "Forgotten", "Hit", "OpticalMemory", "Page", "Remembered", "Stats", "Step", "ThreadInfo"]
+__all__ = [
+    "Change",
+    "Context",
+    "Forgotten",
+    "Hit",
+    "OpticalMemory",
+    "Page",
+    "Remembered",
+    "Stats",
+    "Step",
+    "ThreadInfo",
+]

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from optical_memory.messages import REASONING, SOURCE
-from optical_memory.planning.context import PREAMBLE, Segment
+from optical_memory.planning.context import LOWERED, Segment
 from optical_memory.planning.tiers import DRAWN
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 Pictures = Callable[[Segment], Sequence[bytes]]  # a drawn segment's PNGs
-Texts = Callable[[int], Sequence[Any]]           # a turn's LangChain messages
+Texts = Callable[[int], Sequence[Any]]  # a turn's LangChain messages
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def _lowered(message: Any) -> Any:
 
     content = message.content
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-    return HumanMessage(content=[{"type": "text", "text": "[system message of this conversation]"}, *blocks], id=message.id)
+    return HumanMessage(
+        content=[{"type": "text", "text": LOWERED}, *blocks], id=message.id
+    )
 
 
 def stripped(message: Any) -> Any:
@@ -116,7 +118,9 @@ def stripped(message: Any) -> Any:
 def _openai(message: Any) -> dict[str, Any]:
     from langchain_core.messages import convert_to_openai_messages
 
-    found: Any = convert_to_openai_messages(message, text_format="string" if isinstance(message.content, str) else "block")
+    found: Any = convert_to_openai_messages(
+        message, text_format="string" if isinstance(message.content, str) else "block"
+    )
     return dict(found)
 
 
@@ -136,12 +140,18 @@ def _anthropic(messages: Sequence[Any]) -> tuple[str, list[dict[str, Any]]]:
 
 def _anthropic_blocks(message: Any) -> tuple[str, list[dict[str, Any]]]:
     content = message.content if isinstance(message.content, list) else [{"type": "text", "text": message.content}]
-    blocks = [_anthropic_block(b) for b in content if not (isinstance(b, Mapping) and b.get("type") in ("tool_use", "tool_call"))]
+    blocks = [
+        _anthropic_block(b)
+        for b in content
+        if not (isinstance(b, Mapping) and b.get("type") in ("tool_use", "tool_call"))
+    ]
     blocks = [b for b in blocks if b.get("type") != "text" or b.get("text")]
     if message.type == "tool":
         return "user", [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": blocks}]
     if message.type == "ai":
-        return "assistant", blocks + [{"type": "tool_use", "id": c["id"], "name": c["name"], "input": c["args"]} for c in message.tool_calls]
+        return "assistant", blocks + [
+            {"type": "tool_use", "id": c["id"], "name": c["name"], "input": c["args"]} for c in message.tool_calls
+        ]
     return "user", blocks
 
 
@@ -151,13 +161,13 @@ def _anthropic_block(block: Any) -> dict[str, Any]:
     url = block.get("image_url", {})
     url = url.get("url", "") if isinstance(url, Mapping) else url
     if block.get("type") == "image" and "base64" in block:
-        return {"type": "image", "source": {"type": "base64", "media_type": block["mime_type"], "data": block["base64"]}}
+        return {
+            "type": "image",
+            "source": {"type": "base64", "media_type": block["mime_type"], "data": block["base64"]},
+        }
     if block.get("type") == "image_url" and str(url).startswith("data:"):
         head, data = str(url).split(",", 1)
         return {"type": "image", "source": {"type": "base64", "media_type": head[5:].split(";")[0], "data": data}}
     if block.get("type") == "image_url":
         return {"type": "image", "source": {"type": "url", "url": url}}
     return dict(block)
-
-
-__all__ = ["PREAMBLE", "Context", "assemble", "stripped"]

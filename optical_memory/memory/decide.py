@@ -19,7 +19,9 @@ def decide(
     if not forced and standing and not asked and not (state.fresh and state.fresh[-1].role == "user"):
         return None, "", "tiers change when a new user message comes"
     if not forced:
-        hoped, words = verdict(_situation(state, settings, needed, needed - _hope(state, settings), needed, idle), settings.profile.price)
+        hoped, words = verdict(
+            _situation(state, settings, needed, needed - _hope(state, settings), needed, idle), settings.profile.price
+        )
         if hoped is None:
             return None, "", words
     proposal = propose(state, settings)

@@ -32,7 +32,7 @@ from optical_memory.planning.tiers import DRAWN, Tier
 from optical_memory.storage import Path, Reader, StepRow, Store, ThreadRow
 
 Clock = Callable[[], datetime]
-RETRIES = 5     # a plan is made outside the transaction; this often it is made again because the thread has grown
+RETRIES = 5  # a plan is made outside the transaction; this often it is made again because the thread has grown
 
 
 def _now() -> datetime:
@@ -131,7 +131,9 @@ class OpticalMemory:
         fresh = sum(1 for n in found if n is not None) if written else 0
         return Remembered(thread, added, fresh, row.length if row else 0, tuple(numbers), forked)
 
-    def _ingest(self, thread: str, parsed: Sequence[Any]) -> tuple[ThreadRow | None, list[int | None], ingest.Written | None]:
+    def _ingest(
+        self, thread: str, parsed: Sequence[Any]
+    ) -> tuple[ThreadRow | None, list[int | None], ingest.Written | None]:
         with self.store.read() as reader:
             row = reader.thread(thread)
             if row is not None:
@@ -234,7 +236,9 @@ class OpticalMemory:
             pictures = self._pictures(reader, view, segments)
             turns = {n: list(messages) for n, messages in mine.items()} | self._texts(reader, view.path, segments, mine)
         self._keep_recollection(view)
-        messages = assemble(segments, lambda s: pictures[s.turns or (0, 0)], lambda n: turns.get(n, ()), view.plan.floor)
+        messages = assemble(
+            segments, lambda s: pictures[s.turns or (0, 0)], lambda n: turns.get(n, ()), view.plan.floor
+        )
         return Context(
             view.thread, messages, sum(s.tokens for s in segments), tuple(segments), left_out(segments, view.state.end),
             view.settings.budget, view.state.reserved, view.settings.profile.name, view.kept.id if view.kept else None, view.reason,
@@ -251,7 +255,9 @@ class OpticalMemory:
                 tokens=found.segment.tokens, at=self._clock(),
             )  # fmt: skip
 
-    def _texts(self, reader: Reader, path: Path, segments: Sequence[Segment], mine: Mapping[int, Any]) -> dict[int, list[Any]]:
+    def _texts(
+        self, reader: Reader, path: Path, segments: Sequence[Segment], mine: Mapping[int, Any]
+    ) -> dict[int, list[Any]]:
         """The LangChain messages of every turn that is shown as text and that the caller did not bring."""
         wanted = [s.turns for s in segments if s.kind in ("text", "current") and s.turns and s.text is None]
         numbers = {n for first, last in wanted for n in range(first, last + 1)} - set(mine)
@@ -329,7 +335,10 @@ class OpticalMemory:
             return [Hit(t.number, t.text, 1.0, t.role, t.created_at) for t in rows]
         found = reader.search(path, query, limit=limit)
         turns = {f.number: reader.turns(path, f.number, f.number)[0] for f in found}
-        return [Hit(f.number, turns[f.number].text, f.score, turns[f.number].role, turns[f.number].created_at) for f in found]
+        return [
+            Hit(f.number, turns[f.number].text, f.score, turns[f.number].role, turns[f.number].created_at)
+            for f in found
+        ]
 
     # ----------------------------------------------------------------------------------------- looking
 
@@ -340,7 +349,9 @@ class OpticalMemory:
 
     def _info(self, reader: Reader, row: ThreadRow) -> ThreadInfo:
         sums = reader.turn_stats(reader.path(row))
-        return ThreadInfo(row.key, row.length, sums.tokens, row.created_at, row.touched_at, len(reader.branches(row.id)))
+        return ThreadInfo(
+            row.key, row.length, sums.tokens, row.created_at, row.touched_at, len(reader.branches(row.id))
+        )
 
     def turns(self, thread: str, *, first: int = 1, last: int | None = None) -> list[Turn]:
         """The turns of a thread as they were given, and how each is shown now."""
@@ -390,7 +401,9 @@ class OpticalMemory:
                     continue
                 have = pictures.stored_one(reader, span.page, look.name)
                 images = have or pictures.draw(pictures.texts(reader.turns(path, span.first, span.last), span), look)
-                found += _as_pages(numbers[span.page], span.first, span.last, tier or span.tier, look.sizes, images, settings)
+                found += _as_pages(
+                    numbers[span.page], span.first, span.last, tier or span.tier, look.sizes, images, settings
+                )
         return found
 
     def stats(self, thread: str | None = None) -> Stats:
@@ -438,7 +451,9 @@ class OpticalMemory:
             state, standing = load(reader, path, settings, reserved, now, True)
         _, reason, words = decide(state, settings, standing is not None, self._idle(row, now), asked=True)
         used = current_tokens(state, settings) + reserved
-        return f"{used:,} of {settings.budget:,} tokens are in use. " + (f"A step is due ({reason}): {words}." if reason else f"No step: {words}.")
+        return f"{used:,} of {settings.budget:,} tokens are in use. " + (
+            f"A step is due ({reason}): {words}." if reason else f"No step: {words}."
+        )
 
     def steps(self, thread: str) -> list[Step]:
         """The log of steps, oldest first."""
@@ -457,7 +472,14 @@ class OpticalMemory:
             before = writer.plan_before(path, key, done.plan_id or 0)
             body, tokens = (before.body, before.tokens) if before else (Plan().to_json(), 0)
             writer.put_plan(
-                row, path, anchor=max(done.at, path[-1].last), key=key, body=body, reason="undo", tokens=tokens, at=self._clock()
+                row,
+                path,
+                anchor=max(done.at, path[-1].last),
+                key=key,
+                body=body,
+                reason="undo",
+                tokens=tokens,
+                at=self._clock(),
             )
             writer.set_tiers({c.page_id: c.before for c in done.changes if c.page_id is not None})
             writer.mark_undone(done.id)
@@ -480,7 +502,9 @@ class OpticalMemory:
             rows = [t for first, last in ranges(numbers) for t in writer.turns(path, first, last)]
             missing = set(numbers) - {t.number for t in rows}
             if missing:
-                raise StoreError(f"thread {thread!r} has no turn {min(missing)}: it ends at turn {path[-1].last if path else 0}")
+                raise StoreError(
+                    f"thread {thread!r} has no turn {min(missing)}: it ends at turn {path[-1].last if path else 0}"
+                )
             writer.pin([t.id for t in rows], pinned)
         return len(rows)
 
@@ -590,7 +614,9 @@ class OpticalMemory:
 
 
 def _configured(config: MemoryConfig | str | FilePath | None, settings: Mapping[str, Any]) -> MemoryConfig:
-    base = config if isinstance(config, MemoryConfig) else configuration.from_toml(config) if config is not None else None
+    base = (
+        config if isinstance(config, MemoryConfig) else configuration.from_toml(config) if config is not None else None
+    )
     told = {k: v for k, v in settings.items() if v is not None}
     return configuration.make(**({} if base is None else base.model_dump()) | told)
 
@@ -605,7 +631,9 @@ def _as_pages(
     number: int, first: int, last: int, tier: str, sizes: Sequence[tuple[int, int]], images: PNGs, settings: Settings
 ) -> list[Page]:
     return [
-        Page(number, (first, last), tier, w, h, settings.profile.image(w, h), hashlib.sha256(png).hexdigest(), png, part)
+        Page(
+            number, (first, last), tier, w, h, settings.profile.image(w, h), hashlib.sha256(png).hexdigest(), png, part
+        )
         for part, ((w, h), png) in enumerate(zip(sizes, images, strict=True))
     ]
 
@@ -620,12 +648,16 @@ def _step(state: State, settings: Settings, proposal: Proposal, reason: str, wor
                 READABLE[after],
             )
         )  # fmt: skip
-    return Step(tuple(changed), reason if changed else None, words, current_tokens(state, settings), proposal.tokens, state.end)
+    return Step(
+        tuple(changed), reason if changed else None, words, current_tokens(state, settings), proposal.tokens, state.end
+    )
 
 
 def _logged_step(row: StepRow) -> Step:
     made = tuple(
-        Change((c.first, c.last), c.before, c.after, c.tokens_before, c.tokens_after, c.readable_before, c.readable_after)
+        Change(
+            (c.first, c.last), c.before, c.after, c.tokens_before, c.tokens_after, c.readable_before, c.readable_after
+        )
         for c in row.changes
     )
     before, after = sum(c.tokens_before for c in made), sum(c.tokens_after for c in made)

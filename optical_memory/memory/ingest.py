@@ -77,7 +77,9 @@ def _elsewhere(reader: Reader, thread: ThreadRow, messages: Sequence[Message]) -
     return None
 
 
-def _tail_from(reader: Reader, thread: ThreadRow, first: PlacedMessage, tail: list[PlacedMessage], count: int) -> list[PlacedMessage]:
+def _tail_from(
+    reader: Reader, thread: ThreadRow, first: PlacedMessage, tail: list[PlacedMessage], count: int
+) -> list[PlacedMessage]:
     if (tail[0].turn_id, tail[0].position) == (first.turn_id, first.position):
         return tail
     return reader.forward(reader.path(thread), 1, 0, count + 64)
@@ -128,7 +130,9 @@ def _jump(message: Message, stored: Sequence[PlacedMessage], at: int) -> int:
     return at
 
 
-def _branched(reader: Reader, thread: ThreadRow, last: PlacedMessage | None, message: Message, count: int) -> list[PlacedMessage]:
+def _branched(
+    reader: Reader, thread: ThreadRow, last: PlacedMessage | None, message: Message, count: int
+) -> list[PlacedMessage]:
     """The same message after the same past on another branch, and what follows there; empty if there is none."""
     key = chain(last.chain if last else "", message.hash)
     place = reader.by_chain(thread.id, [key]).get(key)
@@ -141,7 +145,9 @@ def _branched(reader: Reader, thread: ThreadRow, last: PlacedMessage | None, mes
 # --------------------------------------------------------------------------------------------- writing
 
 
-def write(writer: Writer, thread: ThreadRow, messages: Sequence[Message], found: Alignment, count: Counter, at: datetime) -> Written:
+def write(
+    writer: Writer, thread: ThreadRow, messages: Sequence[Message], found: Alignment, count: Counter, at: datetime
+) -> Written:
     """Store what is new after its place; the thread forks if that is not the head."""
     news = list(messages[found.fresh :])
     thread, retold, forked = _attach(writer, thread, found.after, news, at)
@@ -198,7 +204,9 @@ def _newest_turn(writer: Writer, thread: ThreadRow) -> list[MessageRow]:
     return writer.messages([tail[-1].turn_id])[tail[-1].turn_id] if tail else []
 
 
-def _extend(writer: Writer, rows: Sequence[MessageRow], messages: Sequence[Message], parent: str, count: Counter) -> str:
+def _extend(
+    writer: Writer, rows: Sequence[MessageRow], messages: Sequence[Message], parent: str, count: Counter
+) -> str:
     """Results arrive for a turn that is stored already."""
     turn, parent = new_turn(messages, parent, count, skip=len(rows))
     writer.extend(
@@ -236,7 +244,16 @@ def _attachments(messages: Sequence[Message]) -> list[dict[str, Any]] | None:
     """Kind and size in pixels of what is attached: all that counting needs. Bytes are never decoded, only headers read."""
     found = []
     for file in (a for m in messages for a in m.attachments):
-        head = base64.b64decode(file.payload[:87_380] + "=" * (-len(file.payload[:87_380]) % 4)) if file.payload else b""
+        head = (
+            base64.b64decode(file.payload[:87_380] + "=" * (-len(file.payload[:87_380]) % 4)) if file.payload else b""
+        )
         size = image_size(head) if file.kind == "image" and head else None
-        found.append({"kind": file.kind, "line": file.line, "size": list(size) if size else None, "bytes": len(file.payload or "") * 3 // 4})
+        found.append(
+            {
+                "kind": file.kind,
+                "line": file.line,
+                "size": list(size) if size else None,
+                "bytes": len(file.payload or "") * 3 // 4,
+            }
+        )
     return found or None

@@ -65,12 +65,18 @@ def store_proposal(
     return plan, plan_row
 
 
-def _stored_pages(writer: Writer, row: ThreadRow, path: Path, settings: Settings, placed: tuple[Placed, ...], at: datetime) -> list[Placed]:
+def _stored_pages(
+    writer: Writer, row: ThreadRow, path: Path, settings: Settings, placed: tuple[Placed, ...], at: datetime
+) -> list[Placed]:
     """The same spans, all of them with the id of their page."""
     new = [p for p in placed if p.span.page is None and not p.span.hidden]
     pages = writer.add_pages(row, [_new_page(p, path, settings) for p in new], at)
     ids = {p.span.first: page.id for p, page in zip(new, pages, strict=True)}
-    return [replace(p, span=replace(p.span, page=ids[p.span.first])) if p.span.first in ids else p for p in placed if not p.span.hidden]
+    return [
+        replace(p, span=replace(p.span, page=ids[p.span.first])) if p.span.first in ids else p
+        for p in placed
+        if not p.span.hidden
+    ]
 
 
 def _new_page(item: Placed, path: Path, settings: Settings) -> NewPage:
@@ -85,7 +91,9 @@ def _put_images(writer: Writer, item: Placed, images: Images) -> None:
     drawn = images.by_first.get(item.span.first) if item.tier in DRAWN else None
     if drawn and item.span.page is not None:
         look = item.span.looks[item.tier]
-        writer.put_views(item.span.page, look.name, [(w, h, png) for (w, h), png in zip(look.sizes, drawn, strict=True)])
+        writer.put_views(
+            item.span.page, look.name, [(w, h, png) for (w, h), png in zip(look.sizes, drawn, strict=True)]
+        )
 
 
 def _with_pages(plan: Plan, placed: list[Placed]) -> Plan:

@@ -53,7 +53,9 @@ def draw(turns: Sequence[TurnText], look: Look, check: bool = True) -> PNGs:
     pages = layout(turns, look.style, look.sheet)
     sizes = tuple((page.width, page.height) for page in pages)
     if check and sizes != look.sizes:
-        raise RenderError(f"turns {turns[0].number}-{turns[-1].number} were measured as {look.sizes} and drawn as {sizes}; plan again")
+        raise RenderError(
+            f"turns {turns[0].number}-{turns[-1].number} were measured as {look.sizes} and drawn as {sizes}; plan again"
+        )
     return tuple(render_page(page) for page in pages)
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from optical_memory.cost import Profile
 from optical_memory.errors import BudgetError
 from optical_memory.pages import Sheet, TurnText, drawable, headlines
-from optical_memory.planning.context import PREAMBLE, Plan, Segment, Span, allocate, card_line, handle_line
+from optical_memory.planning.context import LOWERED, PREAMBLE, Plan, Segment, Span, allocate, card_line, handle_line
 from optical_memory.planning.decay import Age, Schedule
 from optical_memory.planning.facts import exact_strings, rank, sheet_line
 from optical_memory.planning.seal import Draft, Look, Old, Size, seal, sheet_for
@@ -22,11 +22,11 @@ from optical_memory.planning.strength import is_instruction, strength
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 from optical_memory.storage import TurnRow
 
-CARD_CHARS = (80, 280)    # a card's length: a twelfth of its span within these bounds
-STRINGS_PER_SPAN = 24     # exact strings told of one span; the rest is one recall away
-DRAWABLE = 0.98           # below this share of drawable characters a turn stays text
-UNKNOWN_IMAGE = 1_600     # tokens of an attached image or file whose size is unknown
-EXCERPT_CHARS = 400       # what is left of a run's first message where even that does not fit
+CARD_CHARS = (80, 280)  # a card's length: a twelfth of its span within these bounds
+STRINGS_PER_SPAN = 24  # exact strings told of one span; the rest is one recall away
+DRAWABLE = 0.98  # below this share of drawable characters a turn stays text
+UNKNOWN_IMAGE = 1_600  # tokens of an attached image or file whose size is unknown
+EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,11 @@ class Settings:
         return math.ceil(self.count(text) * self.profile.text_factor)
 
     def turn(self, row: TurnRow) -> int:
-        """Tokens of a turn shown as text: its messages, calls, attachments and their overhead."""
-        words = math.ceil(row.tokens * self.profile.text_factor)
+        """Tokens of a turn shown as text: its messages, calls, attachments, their overhead, and rounding of each part."""
+        words = math.ceil(row.tokens * self.profile.text_factor) + (row.messages + row.calls)
         around = row.messages * self.profile.message_overhead + row.calls * self.profile.call_overhead
-        return words + around + sum(self.attached(a) for a in row.attachments or ())
+        lowered = self.text(LOWERED) if row.role == "system" else 0
+        return words + around + lowered + sum(self.attached(a) for a in row.attachments or ())
 
     def attached(self, file: Mapping[str, Any]) -> int:
         """Tokens of an attachment, from its size in pixels."""
@@ -270,7 +271,9 @@ def _known(draft: Draft, rows: Sequence[TurnRow], settings: Settings) -> Known:
 # --------------------------------------------------------------------------------------------- fitting
 
 
-def _fit(spans: Sequence[Known], settings: Settings, state: State, room: int) -> tuple[list[Placed], list[Segment]] | None:
+def _fit(
+    spans: Sequence[Known], settings: Settings, state: State, room: int
+) -> tuple[list[Placed], list[Segment]] | None:
     """Tiers for all spans within `room` tokens, what stands around them included. None if it cannot be done."""
     spans = _within_images(spans, settings)
     options = [_span(s, ages, settings, state.ladder) for s, ages in zip(spans, _span_ages(spans, state), strict=True)]
@@ -378,7 +381,9 @@ def _segment(item: Placed, settings: Settings, body: list[Segment]) -> Segment:
 
 def _facts(placed: Sequence[Placed], settings: Settings, room: int) -> str:
     """The fact sheet: exact strings of the spans that are not shown as text, newest spans and rarest shapes first."""
-    wanted = [p.span for p in placed if p.tier != "text" and p.span.strings and not settings.profile.exact.get(p.tier, False)]
+    wanted = [
+        p.span for p in placed if p.tier != "text" and p.span.strings and not settings.profile.exact.get(p.tier, False)
+    ]
     if not wanted or room <= 0:
         return ""
     chosen = _share([s.strings for s in reversed(wanted)], settings, room)[::-1]
@@ -432,7 +437,9 @@ def _anchor_excerpt(state: State, settings: Settings, newest: TurnRow | None, ro
     """The run's first message, head and tail; the excerpt that the plan in force has, if it still fits."""
     if newest is None or newest.number == state.anchor:
         return None
-    old = next((s for s in state.plan.segments if s.kind == "excerpt" and s.turns == (state.anchor, state.anchor)), None)
+    old = next(
+        (s for s in state.plan.segments if s.kind == "excerpt" and s.turns == (state.anchor, state.anchor)), None
+    )
     if old is not None and old.tokens <= room:
         return old
     anchor = next((t for t in state.fresh if t.number == state.anchor), None)
@@ -470,7 +477,7 @@ def cut(text: str, chars: int, number: int) -> str:
     """The first and last of a text, about `chars` characters, and how to get the rest."""
     head = chars * 2 // 3
     left_out = len(text) - chars
-    return f"{text[:head]}\n[... {left_out} characters left out; recall_memory('{number}') returns them ...]\n{text[len(text) - (chars - head):]}"
+    return f"{text[:head]}\n[... {left_out} characters left out; recall_memory('{number}') returns them ...]\n{text[len(text) - (chars - head) :]}"
 
 
 def changes(before: Sequence[Known], after: Sequence[Placed]) -> list[tuple[Known, Tier, Tier]]:

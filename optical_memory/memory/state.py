@@ -27,7 +27,9 @@ def sealed_as(settings: Settings) -> str:
     return f"{settings.profile.name}|{sheet.key if sheet else 'text'}|{styles}|{RENDERER}"
 
 
-def load(reader: Reader, path: Path, settings: Settings, reserved: int, now: datetime, ladder: bool) -> tuple[State, PlanRow | None]:
+def load(
+    reader: Reader, path: Path, settings: Settings, reserved: int, now: datetime, ladder: bool
+) -> tuple[State, PlanRow | None]:
     """The thread's state on this path, and the plan that is in force (None before the first)."""
     key = plan_key(settings)
     standing = reader.plan(path, key)
@@ -38,7 +40,9 @@ def load(reader: Reader, path: Path, settings: Settings, reserved: int, now: dat
     anchor = next((t.number for t in reversed(fresh) if t.role == "user"), standing.anchor if standing else 0)
     spans = _hidden(plan, spans) + _strengthened(reader, path, spans, standing, anchor)
     recalled = reader.recalled(path, key, since=standing.anchor if standing else 0)
-    state = State(end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, sum(r.tokens for r in recalled), ladder)
+    state = State(
+        end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, sum(r.tokens for r in recalled), ladder
+    )
     return state, standing
 
 
@@ -93,7 +97,9 @@ def details(known: Known) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _strengthened(reader: Reader, path: Path, spans: Sequence[Known], standing: PlanRow | None, anchor: int) -> list[Known]:
+def _strengthened(
+    reader: Reader, path: Path, spans: Sequence[Known], standing: PlanRow | None, anchor: int
+) -> list[Known]:
     """The spans with their turns' pins and recalls as they are now."""
     marked = reader.marked(path, spans[0].first) if spans else []
     since = standing.head if standing else 0
@@ -101,7 +107,14 @@ def _strengthened(reader: Reader, path: Path, spans: Sequence[Known], standing: 
     for span in spans:
         mine = [t for t in marked if span.first <= t.number <= span.last]
         again = any((t.recalled_at or 0) >= since and t.recalls for t in mine)
-        out.append(replace(span, recalls=max((t.recalls for t in mine), default=0), recalled=again, guard=_guard(span, mine, anchor)))
+        out.append(
+            replace(
+                span,
+                recalls=max((t.recalls for t in mine), default=0),
+                recalled=again,
+                guard=_guard(span, mine, anchor),
+            )
+        )
     return out
 
 

@@ -39,7 +39,11 @@ class View:
     @property
     def tokens(self) -> int:
         """Tokens of the plan, of what was recalled since, and of the turns after it."""
-        return self.plan.tokens + self.state.extra * (self.proposal is None) + sum(self.settings.turn(t) for t in self.after())
+        return (
+            self.plan.tokens
+            + self.state.extra * (self.proposal is None)
+            + sum(self.settings.turn(t) for t in self.after())
+        )
 
     def after(self) -> list[TurnRow]:
         """The turns that follow the plan as text."""
@@ -54,7 +58,13 @@ class View:
                 out.append(before[turn.number])
             kind = "current" if self.state.pending and turn.number >= self.state.anchor else "text"
             cost = self.settings.turn(turn)
-            if out and out[-1].kind == kind and out[-1].turns and out[-1].turns[1] == turn.number - 1 and out[-1].text is None:
+            if (
+                out
+                and out[-1].kind == kind
+                and out[-1].turns
+                and out[-1].turns[1] == turn.number - 1
+                and out[-1].text is None
+            ):
                 out[-1] = replace(out[-1], turns=(out[-1].turns[0], turn.number), tokens=out[-1].tokens + cost)
             else:
                 out.append(Segment(kind, (turn.number, turn.number), cost))

@@ -22,6 +22,8 @@ PREAMBLE = (
     "the pages; trust them over the pictures. What you cannot read or find here, look up with recall_memory; do not guess."
 )  # fmt: skip
 
+LOWERED = "[system message of this conversation]"  # before a system message in the middle of a talk, shown as a user's
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -68,30 +70,35 @@ class Plan:
 
     def to_json(self) -> str:
         """A JSON text from which `from_json` makes the same plan."""
-        return json.dumps({"through": self.through, "floor": self.floor, "segments": [asdict(s) for s in self.segments]})
+        return json.dumps(
+            {"through": self.through, "floor": self.floor, "segments": [asdict(s) for s in self.segments]}
+        )
 
     @staticmethod
     def from_json(text: str) -> Plan:
         """The plan that `to_json` wrote."""
         given: dict[str, Any] = json.loads(text)
-        segments = tuple(Segment(**{**s, "turns": tuple(s["turns"]) if s["turns"] else None}) for s in given["segments"])
+        segments = tuple(
+            Segment(**{**s, "turns": tuple(s["turns"]) if s["turns"] else None}) for s in given["segments"]
+        )
         return Plan(given["through"], given["floor"], segments)
 
 
 def choices(span: Span) -> list[Tier]:
-    """The tiers that this span may be shown at: not sharper than `most`, and text only where no allowed picture is cheaper."""
+    """The tiers that this span may be shown at.
+
+    Not sharper than `most`; but where no fainter picture costs less, the cheapest sharper one stands in, and where no
+    picture is cheaper than the text, the text does (the profit gate).
+    """
     if span.guard:
         return ["text"]
     allowed: list[Tier] = [t for t in TIERS if t in span.costs and RANK[t] >= RANK[span.most]]
-    cheapest = min((span.costs[t] for t in allowed if t != "handle"), default=None)
-    if "text" in span.costs and "text" not in allowed and (cheapest is None or span.costs["text"] <= cheapest or not _drawn(allowed, span)):
+    if span.most in DRAWN and not any(t in DRAWN for t in allowed):
+        allowed[:0] = [t for t in ("text", *DRAWN) if t in span.costs][-1:]
+    kept = [span.costs[t] for t in allowed if t != "handle"]
+    if "text" in span.costs and "text" not in allowed and span.costs["text"] <= min(kept, default=0):
         allowed.insert(0, "text")
     return allowed
-
-
-def _drawn(allowed: Sequence[Tier], span: Span) -> bool:
-    """Is there an allowed picture, or is the span so old that no picture is wanted?"""
-    return any(t in DRAWN for t in allowed) or RANK[span.most] >= RANK["card"]
 
 
 def allocate(spans: Sequence[Span], room: int) -> list[Tier] | None:

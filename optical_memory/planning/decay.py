@@ -97,7 +97,9 @@ def _stair(tier: str, after: Sequence[Any]) -> Stair:
     except (TypeError, ValueError):
         raise ConfigError(f"schedule: {tier} has {after!r}, give (unit, amount) such as ('turns', 40)") from None
     if unit not in UNITS or not 0 <= amount < float("inf"):
-        raise ConfigError(f"schedule: {tier} after {after!r}: the unit is one of {', '.join(UNITS)}, the amount 0 or more")
+        raise ConfigError(
+            f"schedule: {tier} after {after!r}: the unit is one of {', '.join(UNITS)}, the amount 0 or more"
+        )
     return Stair(tier, amount, unit)  # type: ignore[arg-type]
 
 

@@ -16,7 +16,7 @@ from optical_memory.pages import RENDERER, Sheet, Style, TurnText, measure
 from optical_memory.planning.tiers import DRAWN, Tier
 
 PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
-SMALLEST = 150   # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
+SMALLEST = 150  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
 Size = tuple[int, int]
 
 
@@ -121,7 +121,9 @@ def _measured(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Look:
     return Look(style, sheet, tuple((w, h) for _, _, w, h in measure(turns, style, sheet)))
 
 
-def seal(turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True) -> list[Draft]:
+def seal(
+    turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True
+) -> list[Draft]:
     """Spans for these turns, in order and without gaps.
 
     `tier_of(number)` is the tier that a turn's age asks for: a page is filled at the tier at which it is first shown. With
@@ -162,7 +164,9 @@ def _pages(turns: Sequence[TurnText], profile: Profile, sheet: Sheet, tier_of: C
     return drafts
 
 
-def _batches(turns: Sequence[TurnText], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier]) -> Iterator[list[TurnText]]:
+def _batches(
+    turns: Sequence[TurnText], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier]
+) -> Iterator[list[TurnText]]:
     """The turns in portions of a page each, as full as the tier at which they are first shown allows."""
     start = 0
     while start < len(turns):

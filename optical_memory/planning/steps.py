@@ -46,4 +46,7 @@ def verdict(now: Situation, price: Price) -> tuple[Reason | None, str]:
     turns = break_even(now.old, now.new, now.suffix, price)
     if turns <= now.horizon:
         return "pays", f"{saved} tokens a call are saved, which pays for the rewritten cache after {turns:.1f} calls"
-    return None, f"{saved} tokens a call would be saved, but the rewritten cache pays only after {turns:.0f} calls (horizon {now.horizon:g})"
+    return (
+        None,
+        f"{saved} tokens a call would be saved, but the rewritten cache pays only after {turns:.0f} calls (horizon {now.horizon:g})",
+    )

@@ -12,8 +12,14 @@ _INSTRUCTION = re.compile(
     r"under no circumstances|requirements?:|rules?:|important:|note:|prefer(?:red)?|instead of|in future)\b",
     re.IGNORECASE,
 )
-_CORRECTION = re.compile(r"\b(?:actually|correction|i meant|not (?:what|that)|that's wrong|no, |wrong|rather than|scratch that|sorry, )", re.IGNORECASE)
-_DECISION = re.compile(r"\b(?:decided|we(?:'ll| will) (?:go|use)|let's (?:go|use)|agreed|final(?:ly|ised|ized)?|chose|settled|approved|confirmed)\b", re.IGNORECASE)
+_CORRECTION = re.compile(
+    r"\b(?:actually|correction|i meant|not (?:what|that)|that's wrong|no, |wrong|rather than|scratch that|sorry, )",
+    re.IGNORECASE,
+)
+_DECISION = re.compile(
+    r"\b(?:decided|we(?:'ll| will) (?:go|use)|let's (?:go|use)|agreed|final(?:ly|ised|ized)?|chose|settled|approved|confirmed)\b",
+    re.IGNORECASE,
+)
 _NEGATION = re.compile(r"\b(?:not|never|no longer|cannot|can't|won't|without|except|unless)\b", re.IGNORECASE)
 _LISTED = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+\S", re.MULTILINE)
 _NUMBER = re.compile(r"\d")
@@ -32,8 +38,16 @@ def is_instruction(role: str, text: str) -> bool:
 
 def _ordering(text: str) -> bool:
     """A short message with an order in it, not a story in which the word occurs."""
-    return len(text) <= 400 and bool(re.search(r"\b(?:always|never|must|do not|don't|make sure|from now on)\b", text, re.IGNORECASE)) and bool(
-        re.search(r"(?:^|[.!?;:,]\s+|\bplease\s+|\byou (?:must|should)\s+)(?:always|never|do not|don't|make sure|from now on|you must)\b", text, re.IGNORECASE)
+    return (
+        len(text) <= 400
+        and bool(re.search(r"\b(?:always|never|must|do not|don't|make sure|from now on)\b", text, re.IGNORECASE))
+        and bool(
+            re.search(
+                r"(?:^|[.!?;:,]\s+|\bplease\s+|\byou (?:must|should)\s+)(?:always|never|do not|don't|make sure|from now on|you must)\b",
+                text,
+                re.IGNORECASE,
+            )
+        )
     )
 
 
