@@ -20,7 +20,7 @@ from optical_memory.cost import (
     text_tokens,
 )
 from optical_memory.errors import ConfigError
-from optical_memory.pages import Style
+from optical_memory.pages import Style, TurnText, layout
 
 IN_USE = [
     "claude-opus-5", "claude-opus-5-5", "claude-opus-4-8", "claude-fable-5.1", "claude-sonnet-4-5",
@@ -111,15 +111,19 @@ def test_type_only_shrinks_down_the_ladder_and_exactness_is_never_claimed_withou
     assert p.vision or p.note
 
 
+PROSE = (
+    "We met at the station a little before nine and walked along the river, because the tram was late again. "
+    "She said that the offer still stands, but that they want an answer by Friday; I asked for one more week. "
+)
+
+
 @pytest.mark.parametrize("model", [m for m in LISTED if m != "ocr:"])
-def test_a_full_page_of_the_largest_type_stays_under_the_densest_that_was_published(model):
+def test_a_full_page_of_prose_in_the_largest_type_is_no_denser_than_what_was_published(model):
     p = profile(model)
     vivid = p.tiers["vivid"]
-    if not p.vision or vivid is None or p.chars_per_token is None:
-        return
-    for sheet in p.sheet_steps:
-        chars = sheet.width * sheet.height / (0.48 * vivid.size**2)
-        assert chars / p.image(sheet.width, sheet.height) <= p.chars_per_token
+    for sheet in p.sheet_steps if p.vision and vivid else ():
+        page = layout([TurnText(1, "user", PROSE * 200)], vivid, sheet)[0]
+        assert page.chars / p.image(page.width, page.height) <= p.chars_per_token
 
 
 def test_models_for_which_a_page_never_pays_or_that_read_badly_get_text_and_a_reason():
