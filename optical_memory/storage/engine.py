@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -186,6 +186,10 @@ def typed_errors(where: str) -> Iterator[None]:
         ) from error
     except DBAPIError as error:
         raise _typed(error.orig, where) from error
+    except StatementError as error:  # a value that could not be prepared for the database
+        if isinstance(error.orig, OpticalMemoryError):
+            raise error.orig from None
+        raise StoreError(f"{where}: a value cannot be stored: {error.orig}") from error
     except sqlite3.Error as error:
         raise _typed(error, where) from error
 

@@ -71,7 +71,7 @@ def _read_json(text: str | None) -> Any:
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
-    """An aware datetime, kept as seconds since 1970 UTC: the same number on every engine."""
+    """An aware datetime, kept as seconds since 1970 UTC, exact to the microsecond until 2242."""
 
     impl = sa.Double
     cache_ok = True

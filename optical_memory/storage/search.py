@@ -16,10 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from .rows import Found, Path, Range, clip, end
-from .schema import turn
+from .schema import safe_text, turn
 
 MOST_TERMS = 40
 """Words of a query beyond this many are left out: each costs a walk through its postings."""
+MOST_CHARS = 2_000
+"""Characters of a query that are looked at."""
 SCANNED_TURNS = 20_000
 """How many of the newest turns are scanned for a bare substring when no word is found."""
 
@@ -56,7 +58,8 @@ def extra_words(text: str, *, fold: bool = False) -> str | None:
 def _token_extras(token: str, fold: bool) -> Iterator[str]:
     if _RUN.search(token):
         for piece in _split(token):
-            yield from _pairs(piece) if _RUN.match(piece) else (piece,)
+            # the last character too, so that every one begins a word of the index
+            yield from (*_pairs(piece), piece[-1]) if _RUN.match(piece) and len(piece) > 1 else (piece,)
     elif fold and (plain := _unaccented(token)) != token:
         yield plain
 
@@ -138,6 +141,7 @@ def search(
     connection: sa.Connection, thread_id: int, path: Path, query: str, *, limit: int, exclude: Container[int]
 ) -> list[Found]:
     """The best turns on the path, best first; a substring scan of the newest turns when no word is found."""
+    query = query[:MOST_CHARS]
     asked = terms(query)
     if not asked or not path or limit < 1:
         return []
@@ -208,15 +212,14 @@ def _tsquery(term: Term) -> str:
 
 
 def _scan(span: Range, query: str) -> sa.Executable:
-    """Turns of the span that hold the query's longest piece anywhere, newest first."""
-    piece = max(re.split(r'[\s"*]+', query), key=len)
+    """Turns of the span that hold the query anywhere as it stands, newest first."""
     return (
         sa.select(*_PLACE, _NO_SCORE)
         .select_from(turn)
         .where(
             turn.c.branch_id == span.branch_id,
             turn.c.number.between(span.first, span.last),
-            turn.c.text.icontains(piece, autoescape=True),
+            turn.c.text.icontains(safe_text(query.strip(' \t\n"*')), autoescape=True),
         )
         .order_by(turn.c.number.desc())
     )
