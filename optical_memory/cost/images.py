@@ -61,7 +61,7 @@ def rule(model: str) -> Rule:
     found = _rule_of(model)
     if found is None and tables.blind(model):
         raise ConfigError(f"the model {model!r} cannot see images: keep its memory as text, or name another")
-    if found is None:
+    if found is None and tables.registered(model) is None:
         tables.warn_once(model)
     return found or unknown
 
@@ -194,12 +194,23 @@ def rows(width: int, height: int, detail: str | None = None, *, cell: int, edge:
 
 
 def mosaic(
-    width: int, height: int, detail: str | None = None, *, side: int, tiles: int, each: int, overview: int,
-) -> Seen:  # fmt: skip
-    """InternVL, Llama 4, SmolVLM: stretched to the nearest grid of tiles, with an overview if many."""
+    width: int,
+    height: int,
+    detail: str | None = None,
+    *,
+    side: int,
+    tiles: int,
+    each: int,
+    overview: int,
+    alone: bool = False,
+) -> Seen:
+    """InternVL, Llama 4, SmolVLM: stretched to the nearest grid of tiles.
+
+    An overview comes with two tiles or more, or (`alone`) with a single one too.
+    """
     across, down = _mosaic_grid(width, height, side, tiles)
-    many = across * down > 1
-    return side * across, side * down, each * across * down + (overview if many or overview != each else 0)
+    extra = overview if alone or across * down > 1 else 0
+    return side * across, side * down, each * across * down + extra
 
 
 def _mosaic_grid(width: int, height: int, side: int, tiles: int) -> tuple[int, int]:

@@ -102,7 +102,11 @@ def register_model(prefix: str, **told: Any) -> None:
         )
     if "like" in told and not known(told["like"]):
         raise ConfigError(f"register_model(like={told['like']!r}): that model is not known; pass one that is")
-    tables.register(prefix, told)
+    tables.register(prefix, {"served": _as_sent, **told} if "image" in told else told)
+
+
+def _as_sent(width: int, height: int) -> tuple[int, int]:
+    return width, height
 
 
 def profile(model: str) -> Profile:

@@ -70,12 +70,15 @@ def registered(model: str) -> Row | None:
 
 @lru_cache(1024)
 def _registered_for(model: str) -> Row | None:
-    mine, theirs = longest(model, _registered), longest(model, [*_by_prefix("image", data()["date"])])
+    mine, theirs = longest(model, tuple(_registered)), longest(model, _by_prefix("image", data()["date"]))
     return None if mine is None or len(mine) < len(theirs or "") else _registered[mine]
 
 
 def register(prefix: str, fields: Row) -> None:
-    """Keeps `fields` for every model whose bare name begins with `prefix`."""
+    """Keeps `fields` for every model whose bare name begins with `prefix`; `like` may be a registered model."""
+    like = registered(fields["like"]) if "like" in fields else None
+    if like is not None:
+        fields = {**like, **fields, "like": like.get("like", fields["like"])}
     _registered[names(prefix)[0]] = dict(fields)
     _registered_for.cache_clear()
 

@@ -258,6 +258,25 @@ def test_a_registered_rule_and_price_override_a_table_row_of_the_same_prefix():
     assert image_tokens("gpt-4o-mini", 512, 512) == 8500
 
 
+@pytest.mark.usefixtures("_fresh_registry")
+def test_a_registered_model_needs_no_relative_and_is_not_warned_about():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        register_model("house-model", image=lambda w, h: w * h // 1000, text_factor=1.1)
+        p = profile("house-model-7b")
+        assert image_tokens("house-model-7b", 1000, 50) == p.image(1000, 50) == 50
+        assert served_size("house-model-7b", 4000, 4000) == p.served(4000, 4000) == (4000, 4000)
+
+
+@pytest.mark.usefixtures("_fresh_registry")
+def test_a_model_may_be_like_one_that_was_registered_before():
+    register_model("acme-base", like="gpt-4o", text_factor=1.4)
+    register_model("acme-tuned", like="acme-base", max_images=3)
+    p = profile("acme-tuned")
+    assert (p.text_factor, p.max_images, p.image(512, 512)) == (1.4, 3, 255)
+    assert image_tokens("acme-tuned", 512, 512) == 255
+
+
 def test_a_field_that_does_not_exist_or_a_model_that_is_not_known_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"colour.*text_factor"):
         register_model("acme", colour="red")
