@@ -202,15 +202,12 @@ def mosaic(
     tiles: int,
     each: int,
     overview: int,
-    alone: bool = False,
+    base: int = 0,
 ) -> Seen:
-    """InternVL, Llama 4, SmolVLM: stretched to the nearest grid of tiles.
-
-    An overview comes with two tiles or more, or (`alone`) with a single one too.
-    """
+    """InternVL, Llama 4: stretched to the nearest grid of tiles, `base` tokens beside them, an overview if many."""
     across, down = _mosaic_grid(width, height, side, tiles)
-    extra = overview if alone or across * down > 1 else 0
-    return side * across, side * down, each * across * down + extra
+    extra = overview if across * down > 1 else 0
+    return side * across, side * down, base + each * across * down + extra
 
 
 def _mosaic_grid(width: int, height: int, side: int, tiles: int) -> tuple[int, int]:
@@ -233,7 +230,7 @@ def phi4(width: int, height: int, detail: str | None = None) -> Seen:
 
 
 def flat(width: int, height: int, detail: str | None = None, *, side: int, tokens: int) -> Seen:
-    """Gemma 3: every image is stretched to one square."""
+    """Gemma 3: every image is stretched to one square and costs the same."""
     return side, side, tokens
 
 

@@ -119,7 +119,7 @@ VECTORS = {  # model, level -> size -> tokens: documented, measured in bills, or
     ("gemma-3-27b", None): {(896, 896): 256, (4000, 300): 256},
     ("gemma-4-12b", None): {(672, 960): 280},
     ("gemma-4-12b", "1120"): {(1344, 1920): 1120},
-    ("llama-4-scout", None): {(336, 336): 145},
+    ("llama-4-scout", None): {(336, 336): 147, (672, 672): 4 * 145 + 147},
     ("deepseek-ocr-2", None): {(768, 768): 400},
     ("gemini-flash-latest", None): {(1344, 1920): 1120},
     ("phi-4-multimodal", None): {(448, 448): 545},
