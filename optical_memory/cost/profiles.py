@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from optical_memory.cost import images, tables
@@ -111,6 +111,12 @@ def _as_sent(width: int, height: int) -> tuple[int, int]:
 
 def profile(model: str) -> Profile:
     """The profile of a model, with or without its provider before the name; an unknown one warns once."""
+    return _profile(model)
+
+
+@tables.forgets
+@lru_cache(256)
+def _profile(model: str) -> Profile:
     mine = tables.registered(model) or _NOTHING
     base = _from_tables(mine.get("like", model), model)
     return replace(base, name=model, **{k: v for k, v in mine.items() if k not in ("like", "name")})

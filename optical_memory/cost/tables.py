@@ -5,15 +5,29 @@ from __future__ import annotations
 import re
 import tomllib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 Row = Mapping[str, Any]
 
+
+class _Clearable(Protocol):
+    def cache_clear(self) -> None: ...
+
+
+_Cached = TypeVar("_Cached", bound=_Clearable)
+
 _registered: dict[str, Row] = {}
+_dependent: list[Callable[[], None]] = []
 _warned: set[str] = set()
+
+
+def forgets(cached: _Cached) -> _Cached:
+    """Decorates a cached function whose values depend on the registered models: they are forgotten with each change."""
+    _dependent.append(cached.cache_clear)
+    return cached
 
 
 @cache
@@ -56,6 +70,7 @@ def longest(model: str, prefixes: Iterable[str]) -> str | None:
     return max((p for p in prefixes if any(_follows(n, p) for n in bare)), key=len, default=None)
 
 
+@lru_cache(4096)
 def row(kind: str, model: str, day: str | None = None) -> Row | None:
     """The row of the list `kind` for this model on `day` (ISO; by default the tables' own date)."""
     rows = _by_prefix(kind, day or data()["date"])
@@ -68,6 +83,7 @@ def registered(model: str) -> Row | None:
     return _registered_for(model) if _registered else None
 
 
+@forgets
 @lru_cache(1024)
 def _registered_for(model: str) -> Row | None:
     mine, theirs = longest(model, tuple(_registered)), longest(model, _by_prefix("image", data()["date"]))
@@ -80,13 +96,18 @@ def register(prefix: str, fields: Row) -> None:
     if like is not None:
         fields = {**like, **fields, "like": like.get("like", fields["like"])}
     _registered[names(prefix)[0]] = dict(fields)
-    _registered_for.cache_clear()
+    _changed()
 
 
 def forget_registered() -> None:
     """Forgets everything that was registered."""
     _registered.clear()
-    _registered_for.cache_clear()
+    _changed()
+
+
+def _changed() -> None:
+    for clear in _dependent:
+        clear()
 
 
 def blind(model: str) -> bool:

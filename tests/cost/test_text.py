@@ -76,10 +76,10 @@ def test_any_text_counts_without_an_error_even_with_lone_surrogates(text):
 
 
 @pytest.mark.parametrize("unit", [" ", "a", "\n", "-", "你", "ab", "\t ", "😀", "0"])
-def test_a_million_repeated_characters_count_in_about_a_second(unit):
+def test_a_million_repeated_characters_count_in_a_moment(unit):
     start = time.perf_counter()
     assert count_o200k("x" + unit * (1_000_000 // len(unit)) + "y") > 0
-    assert time.perf_counter() - start < 3
+    assert time.perf_counter() - start < 5
 
 
 def test_a_model_with_a_denser_vocabulary_counts_more_and_rounds_up():
