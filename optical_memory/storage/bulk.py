@@ -136,28 +136,20 @@ def copy_thread(connection: sa.Connection, source_id: int, head: int, target: Th
 def _copy_branches(connection: sa.Connection, source_id: int, target: ThreadRow) -> dict[int, int]:
     """New branch ids by old ones; a parent is always older than its children, so it is there before them."""
     made: dict[int, int] = {}
-    for row in connection.execute(
-        sa.select(branch).where(branch.c.thread_id == source_id).order_by(branch.c.id)
-    ):
+    for row in connection.execute(sa.select(branch).where(branch.c.thread_id == source_id).order_by(branch.c.id)):
         values = {"thread_id": target.id, "parent_id": made.get(row.parent_id), "after": row.after}
         query = sa.insert(branch).values(**values, created_at=row.created_at).returning(branch.c.id)
-        made[row.id] = (
-            int(connection.execute(query).scalar_one()) if made else _reuse(connection, target, row)
-        )
+        made[row.id] = int(connection.execute(query).scalar_one()) if made else _reuse(connection, target, row)
     return made
 
 
 def _reuse(connection: sa.Connection, target: ThreadRow, root: sa.Row[Any]) -> int:
     """The new thread's own root branch stands for the first of the source."""
-    connection.execute(
-        sa.update(branch).where(branch.c.id == target.branch_id).values(created_at=root.created_at)
-    )
+    connection.execute(sa.update(branch).where(branch.c.id == target.branch_id).values(created_at=root.created_at))
     return target.branch_id
 
 
-def _copy(
-    connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool], put: dict[str, Any]
-) -> None:
+def _copy(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool], put: dict[str, Any]) -> None:
     names = [c.name for c in table.c if c.name != "id"]
     values = [sa.literal(put[n]).label(n) if n in put else table.c[n] for n in names]
     connection.execute(sa.insert(table).from_select(names, sa.select(*values).where(which)))
@@ -181,9 +173,7 @@ def _copy_views(connection: sa.Connection, old: int, new: int) -> None:
     same = sa.and_(now.c.branch_id == new, now.c.number == was.c.number)
     names = [c.name for c in view.c if c.name != "id"]
     query = sa.select(*(now.c.id if n == "page_id" else view.c[n] for n in names))
-    query = (
-        query.join_from(view, was, view.c.page_id == was.c.id).join(now, same).where(was.c.branch_id == old)
-    )
+    query = query.join_from(view, was, view.c.page_id == was.c.id).join(now, same).where(was.c.branch_id == old)
     connection.execute(sa.insert(view).from_select(names, query))
     _copy_images(connection, old, same, was, now)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -12,8 +11,8 @@ from .reader import Reader
 from .rows import Range
 from .schema import branch, image, page, thread, turn, view
 
-_PATIENCE = 2.0
-"""Seconds that `empty_wal` waits for readers."""
+_PATIENCE = 1.0
+"""Seconds that `empty_wal` waits for readers, and writers for it."""
 
 
 def check(reader: Reader) -> Iterator[str]:
@@ -73,9 +72,7 @@ def size(reader: Reader) -> int:
     """Bytes of a database that is no file of ours."""
     connection = reader._connection
     if connection.dialect.name == "sqlite":
-        pages, each = (
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("page_count", "page_size")
-        )
+        pages, each = (connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("page_count", "page_size"))
         return int(pages or 0) * int(each or 0)
     return int(connection.scalar(sa.select(sa.func.pg_database_size(sa.func.current_database()))) or 0)
 
@@ -106,9 +103,10 @@ def empty_wal(connection: sa.Connection) -> bool:
     if connection.dialect.name != "sqlite":
         vacuum(connection)
         return True
-    deadline = time.monotonic() + _PATIENCE
-    while True:
+    usual = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(_PATIENCE * 1000)}")
+    try:
         busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        if not busy or time.monotonic() > deadline:
-            return not busy
-        time.sleep(0.05)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
+    return not busy

@@ -56,9 +56,7 @@ def parse_url(url: str) -> sa.URL:
     if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise ConfigError(
-            f"databases are SQLite or PostgreSQL, not {parsed.drivername!r}: use sqlite:///memory.db"
-        )
+        raise ConfigError(f"databases are SQLite or PostgreSQL, not {parsed.drivername!r}: use sqlite:///memory.db")
     return parsed
 
 
@@ -151,17 +149,20 @@ def make_engine(url: sa.URL, *, lock_timeout: float, read_only: bool) -> sa.Engi
     return engine
 
 
+def present(path: Path) -> bool:
+    """Whether the file is there, as far as we may look: Path.exists() raises below a closed folder."""
+    return os.path.exists(path)
+
+
 def create_private(path: Path) -> None:
     """Create an empty database file that only its owner can read, unless one is there.
 
     It is made under another name and linked into place: the file that SQLite locks is never opened by us.
     """
-    if path.exists():
+    if present(path):
         return
-    if not path.parent.is_dir():
-        raise StoreError(
-            f"the folder {path.parent} does not exist: create it, or give another path for the database"
-        )
+    if not os.path.isdir(path.parent):
+        raise StoreError(f"the folder {path.parent} does not exist: create it, or give another path for the database")
     made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -170,7 +171,8 @@ def create_private(path: Path) -> None:
     except OSError as error:
         raise _os_error(error, path) from error
     finally:
-        made.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            made.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -203,9 +205,7 @@ def _typed(error: BaseException | None, where: str) -> StoreError:
 def _sqlite_error(error: sqlite3.Error, where: str) -> StoreError:
     name = str(getattr(error, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return LockedError(
-            f"{where} is locked by another process: wait for it to finish, or raise lock_timeout"
-        )
+        return LockedError(f"{where} is locked by another process: wait for it to finish, or raise lock_timeout")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return ReadOnlyError(
             f"{where} or its folder cannot be opened for writing: check their permissions, or copy the file "
@@ -214,9 +214,7 @@ def _sqlite_error(error: sqlite3.Error, where: str) -> StoreError:
     if name.startswith("SQLITE_FULL") or name in {"SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"}:
         return DiskFullError(f"no space left for {where}: free some and try again; nothing was half-written")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return StoreError(
-            f"{where} is not a readable database ({error}): run `optical-memory db check`, or restore it"
-        )
+        return StoreError(f"{where} is not a readable database ({error}): run `optical-memory db check`, or restore it")
     return StoreError(f"{where}: {error}")
 
 
@@ -296,9 +294,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 def _postgres_engine(url: sa.URL, lock_timeout: float) -> sa.Engine:
     try:
-        engine = sa.create_engine(
-            url, hide_parameters=True, pool_size=8, max_overflow=56, pool_timeout=lock_timeout
-        )
+        engine = sa.create_engine(url, hide_parameters=True, pool_size=8, max_overflow=56, pool_timeout=lock_timeout)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingExtraError(f"the PostgreSQL driver for {url.drivername!r}", "postgres") from error
 

@@ -66,9 +66,7 @@ _PAGES = (
 )
 _PLAN = (
     sa.select(*columns(plan, rows.PlanRow))
-    .where(
-        plan.c.branch_id == _b("b"), plan.c.key == _b("key"), plan.c.anchor <= _b("a"), plan.c.head <= _b("l")
-    )
+    .where(plan.c.branch_id == _b("b"), plan.c.key == _b("key"), plan.c.anchor <= _b("a"), plan.c.head <= _b("l"))
     .order_by(plan.c.anchor.desc(), plan.c.id.desc())
     .limit(1)
 )
@@ -88,9 +86,7 @@ _RECALLED = (
     .order_by(recalled.c.anchor, recalled.c.id)
 )
 _STEPS = (
-    sa.select(*columns(step, rows.StepRow))
-    .where(step.c.branch_id == _b("b"), step.c.at <= _b("l"))
-    .order_by(step.c.id)
+    sa.select(*columns(step, rows.StepRow)).where(step.c.branch_id == _b("b"), step.c.at <= _b("l")).order_by(step.c.id)
 )
 
 
@@ -125,16 +121,12 @@ class Reader:
         tree = {row.id: row for row in self._connection.execute(_BRANCHES, {"t": thread.id})}
         at = thread.branch_id if branch_id is None else branch_id
         if at not in tree:
-            raise StoreError(
-                f"thread {thread.key!r} has no branch {at}: see `optical-memory threads --branches`"
-            )
+            raise StoreError(f"thread {thread.key!r} has no branch {at}: see `optical-memory threads --branches`")
         stop = thread.length if branch_id is None else self._last(at, tree[at].after)
         return _walk(tree, at, stop if upto is None else min(stop, upto))
 
     def _last(self, branch_id: int, after: int) -> int:
-        found = self._connection.scalar(
-            sa.select(sa.func.max(turn.c.number)).where(turn.c.branch_id == branch_id)
-        )
+        found = self._connection.scalar(sa.select(sa.func.max(turn.c.number)).where(turn.c.branch_id == branch_id))
         return after if found is None else int(found)
 
     # --- turns and messages
@@ -209,11 +201,7 @@ class Reader:
 
     def views(self, page_ids: Iterable[int], look: str) -> dict[int, list[rows.ViewRow]]:
         """The parts of each page at this look, in order; pages without any are left out."""
-        query = (
-            sa.select(*columns(view, rows.ViewRow))
-            .where(view.c.look == look)
-            .order_by(view.c.page_id, view.c.part)
-        )
+        query = sa.select(*columns(view, rows.ViewRow)).where(view.c.look == look).order_by(view.c.page_id, view.c.part)
         found = self._in(query, view.c.page_id, page_ids, rows.ViewRow)
         return {page_id: list(group) for page_id, group in groupby(found, key=lambda row: row.page_id)}
 
@@ -263,9 +251,7 @@ class Reader:
 
     def steps(self, path: Path) -> list[rows.StepRow]:
         """The log of tier changes on this path, oldest first."""
-        found = [
-            row for r in path for row in self._connection.execute(_STEPS, {"b": r.branch_id, "l": r.last})
-        ]
+        found = [row for r in path for row in self._connection.execute(_STEPS, {"b": r.branch_id, "l": r.last})]
         query = sa.select(*columns(change, rows.ChangeRow)).order_by(change.c.step_id, change.c.id)
         changes = self._in(query, change.c.step_id, [row.id for row in found], rows.ChangeRow)
         of = {step_id: tuple(group) for step_id, group in groupby(changes, key=lambda row: row.step_id)}
@@ -285,9 +271,7 @@ class Reader:
         """
         if not path:
             return []
-        thread_id = self._connection.scalar(
-            sa.select(branch.c.thread_id).where(branch.c.id == path[0].branch_id)
-        )
+        thread_id = self._connection.scalar(sa.select(branch.c.thread_id).where(branch.c.id == path[0].branch_id))
         return search.search(self._connection, int(thread_id or 0), path, query, limit=limit, exclude=exclude)
 
     def counts(self, thread_id: int | None = None) -> rows.Counts:
@@ -326,9 +310,7 @@ class Reader:
         self, query: sa.Select[Any], column: sa.ColumnElement[Any], values: Iterable[Any], kind: type[T]
     ) -> list[T]:
         chunks = _chunks(values)
-        return [
-            kind(*row) for chunk in chunks for row in self._connection.execute(query.where(column.in_(chunk)))
-        ]
+        return [kind(*row) for chunk in chunks for row in self._connection.execute(query.where(column.in_(chunk)))]
 
 
 class _Drawn:

@@ -56,9 +56,7 @@ def checked_key(key: str) -> str:
 def epoch(moment: datetime) -> float:
     """Seconds since 1970 UTC; ConfigError for a naive datetime, whose meaning would depend on the machine."""
     if moment.tzinfo is None:
-        raise ConfigError(
-            f"time {moment.isoformat()} has no time zone: use datetime.now(UTC) or .replace(tzinfo=...)"
-        )
+        raise ConfigError(f"time {moment.isoformat()} has no time zone: use datetime.now(UTC) or .replace(tzinfo=...)")
     return moment.timestamp()
 
 
@@ -117,9 +115,7 @@ def _of(table: str) -> sa.Column[int]:
 
 
 def _int(name: str, default: int | None = None) -> sa.Column[int]:
-    return sa.Column(
-        name, sa.Integer, nullable=False, server_default=None if default is None else str(default)
-    )
+    return sa.Column(name, sa.Integer, nullable=False, server_default=None if default is None else str(default))
 
 
 def _text(name: str, *, null: bool = False) -> sa.Column[str]:
@@ -290,6 +286,4 @@ usage = _table(
 
 def columns(table: sa.Table, row: Callable[..., Any]) -> list[sa.Column[Any]]:
     """The table's columns in the order of the row type's fields, so that `row(*values)` is all it takes."""
-    return [
-        table.c[field.name] for field in fields(cast("type[DataclassInstance]", row)) if field.name in table.c
-    ]
+    return [table.c[field.name] for field in fields(cast("type[DataclassInstance]", row)) if field.name in table.c]

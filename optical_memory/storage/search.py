@@ -225,12 +225,8 @@ def _scan(span: Range, query: str) -> sa.Executable:
     )
 
 
-def _with_snippets(
-    connection: sa.Connection, hits: list[Found], asked: list[Term], query: str
-) -> list[Found]:
-    rows = connection.execute(
-        sa.select(turn.c.id, turn.c.text).where(turn.c.id.in_([hit.turn_id for hit in hits]))
-    )
+def _with_snippets(connection: sa.Connection, hits: list[Found], asked: list[Term], query: str) -> list[Found]:
+    rows = connection.execute(sa.select(turn.c.id, turn.c.text).where(turn.c.id.in_([hit.turn_id for hit in hits])))
     texts: dict[int, str] = {row.id: row.text for row in rows}
     wanted = _pattern(asked, query)
     return [Found(h.number, h.turn_id, h.score, _snippet(texts[h.turn_id], wanted)) for h in hits]

@@ -75,7 +75,7 @@ class Store:
 
     def revision(self) -> tuple[str | None, str]:
         """The schema revision of the database, and the one that this version works with; changes nothing."""
-        if self.path is not None and not self.path.exists():
+        if self.path is not None and not engine.present(self.path):
             return None, HEAD
         with engine.typed_errors(self.url), self._transaction(engine.READING) as connection:
             return migrate.current(connection), HEAD
@@ -115,7 +115,7 @@ class Store:
         target = Path(file).absolute()
         if self._engine.dialect.name != "sqlite":
             raise StoreError("PostgreSQL is backed up with its own tools: pg_dump --format=custom")
-        if target.exists():
+        if engine.present(target):
             raise StoreError(f"{target} exists: a backup never overwrites, give another name")
         with engine.typed_errors(self.url):
             self._prepare()
@@ -151,10 +151,8 @@ class Store:
                 self._ready = True
 
     def _open_first(self) -> None:
-        if self.path is not None and self.read_only and not self.path.exists():
-            raise StoreError(
-                f"there is no database at {self.path}: check the path, or open it without read_only"
-            )
+        if self.path is not None and self.read_only and not engine.present(self.path):
+            raise StoreError(f"there is no database at {self.path}: check the path, or open it without read_only")
         if self.path is not None and not self.read_only:
             engine.create_private(self.path)
         with self._transaction(engine.READING) as connection:

@@ -64,9 +64,7 @@ class Writer(Reader):
     def new_thread(self, key: str, at: datetime) -> ThreadRow:
         """A new thread of this name, or the one that is there: two processes may both ask."""
         values = {"key": checked_key(key), "branch_id": 0, "created_at": at}
-        made = self._connection.execute(
-            self._insert_new(thread, values, "key").returning(thread.c.id)
-        ).scalar()
+        made = self._connection.execute(self._insert_new(thread, values, "key").returning(thread.c.id)).scalar()
         if made is not None:
             root = self._new_branch(int(made), None, 0, at)
             self._connection.execute(sa.update(thread).where(thread.c.id == made).values(branch_id=root))
@@ -87,9 +85,7 @@ class Writer(Reader):
         now = self._current(thread)
         path = self.path(now, branch_id=branch_id, upto=after)
         if end(path) != after or after < 0:
-            raise StoreError(
-                f"thread {now.key!r} has no turn {after} to depart from: that path ends at {end(path)}"
-            )
+            raise StoreError(f"thread {now.key!r} has no turn {after} to depart from: that path ends at {end(path)}")
         made = self._new_branch(now.id, path[-1].branch_id if path else None, after, at)
         return self._bump_one(now.id, branch_id=made, length=after)
 
@@ -98,9 +94,7 @@ class Writer(Reader):
         now = self._current(thread)
         path = self.path(now, branch_id=branch_id, upto=length)
         if end(path) != length:
-            raise StoreError(
-                f"branch {branch_id} of thread {now.key!r} has no turn {length}: it ends at {end(path)}"
-            )
+            raise StoreError(f"branch {branch_id} of thread {now.key!r} has no turn {length}: it ends at {end(path)}")
         return self._bump_one(now.id, branch_id=path[-1].branch_id if path else branch_id, length=length)
 
     def copy_thread(self, thread: ThreadRow, key: str, at: datetime) -> ThreadRow:
@@ -109,9 +103,7 @@ class Writer(Reader):
             raise StoreError(f"a thread {key!r} is there already: forget it first, or copy to another name")
         target = self.new_thread(key, at)
         head = bulk.copy_thread(self._connection, thread.id, thread.branch_id, target)
-        return self._bump_one(
-            target.id, branch_id=head, length=thread.length, pages=thread.pages, config=thread.config
-        )
+        return self._bump_one(target.id, branch_id=head, length=thread.length, pages=thread.pages, config=thread.config)
 
     # --- turns
 
@@ -129,9 +121,7 @@ class Writer(Reader):
         values = [self._turn(after, number, new, at) for number, new in enumerate(turns, first)]
         ids = self._add_turns(values)
         search.index(self._connection, sa.and_(turn.c.branch_id == after.branch_id, turn.c.number >= first))
-        self._add_messages(
-            after.id, ((ids[number], 0, new.messages) for number, new in enumerate(turns, first))
-        )
+        self._add_messages(after.id, ((ids[number], 0, new.messages) for number, new in enumerate(turns, first)))
         return after
 
     def extend(
@@ -147,9 +137,7 @@ class Writer(Reader):
         attachments: Any = KEEP,
     ) -> None:
         """Messages that arrive for a turn that waits for results, and what the whole turn is with them."""
-        held = self._connection.execute(
-            sa.select(turn.c.thread_id, turn.c.messages).where(turn.c.id == turn_id)
-        ).one()
+        held = self._connection.execute(sa.select(turn.c.thread_id, turn.c.messages).where(turn.c.id == turn_id)).one()
         values: dict[str, Any] = {
             **self._words(text),
             "chars": chars,
@@ -202,14 +190,10 @@ class Writer(Reader):
         self._connection.execute(query, [{"page": page_id, "to": tier} for page_id, tier in tiers.items()])
         self._bump_owners(page, tiers)
 
-    def put_views(
-        self, page_id: int, look: str, parts: Sequence[tuple[int, int, bytes | None]]
-    ) -> list[rows.ViewRow]:
+    def put_views(self, page_id: int, look: str, parts: Sequence[tuple[int, int, bytes | None]]) -> list[rows.ViewRow]:
         """The page's images at a look, as (width, height, PNG); None where it was only measured."""
         made = [self._put_view((page_id, look, part), *given) for part, given in enumerate(parts)]
-        surplus = sa.select(view.c.id).where(
-            view.c.page_id == page_id, view.c.look == look, view.c.part >= len(parts)
-        )
+        surplus = sa.select(view.c.id).where(view.c.page_id == page_id, view.c.look == look, view.c.part >= len(parts))
         self._drop_views([row.id for row in self._connection.execute(surplus)])
         return made
 
@@ -318,14 +302,10 @@ class Writer(Reader):
         return ThreadRow(*self._connection.execute(_GROW, {"t": thread_id, "n": count}).one())
 
     def _bump(self, which: sa.ColumnElement[bool], **values: Any) -> None:
-        self._connection.execute(
-            sa.update(thread).where(which).values(version=thread.c.version + 1, **values)
-        )
+        self._connection.execute(sa.update(thread).where(which).values(version=thread.c.version + 1, **values))
 
     def _bump_one(self, thread_id: int, **values: Any) -> ThreadRow:
-        query = (
-            sa.update(thread).where(thread.c.id == thread_id).values(version=thread.c.version + 1, **values)
-        )
+        query = sa.update(thread).where(thread.c.id == thread_id).values(version=thread.c.version + 1, **values)
         return ThreadRow(*self._connection.execute(query.returning(*columns(thread, ThreadRow))).one())
 
     def _bump_owners(self, table: sa.Table, ids: Iterable[int]) -> None:
@@ -340,9 +320,7 @@ class Writer(Reader):
 
     def _new_branch(self, thread_id: int, parent_id: int | None, after: int, at: datetime) -> int:
         values = {"thread_id": thread_id, "parent_id": parent_id, "after": after, "created_at": at}
-        return int(
-            self._connection.execute(sa.insert(branch).values(values).returning(branch.c.id)).scalar_one()
-        )
+        return int(self._connection.execute(sa.insert(branch).values(values).returning(branch.c.id)).scalar_one())
 
     def _turn(self, owner: ThreadRow, number: int, new: rows.NewTurn, at: datetime) -> dict[str, Any]:
         return {
@@ -371,9 +349,7 @@ class Writer(Reader):
             return {}
         return {row.number: row.id for row in self._connection.execute(_ADD_TURNS, values)}
 
-    def _add_messages(
-        self, thread_id: int, groups: Iterable[tuple[int, int, Sequence[rows.NewMessage]]]
-    ) -> None:
+    def _add_messages(self, thread_id: int, groups: Iterable[tuple[int, int, Sequence[rows.NewMessage]]]) -> None:
         values = [
             {
                 **_fields(new),
@@ -388,9 +364,7 @@ class Writer(Reader):
         if values:
             self._connection.execute(_ADD_MESSAGES, values)
 
-    def _put_view(
-        self, place: tuple[int, str, int], width: int, height: int, png: bytes | None
-    ) -> rows.ViewRow:
+    def _put_view(self, place: tuple[int, str, int], width: int, height: int, png: bytes | None) -> rows.ViewRow:
         drawn = {
             "width": width,
             "height": height,
@@ -410,9 +384,7 @@ class Writer(Reader):
             self._connection.execute(sa.delete(image).where(image.c.view_id.in_(chunk)))
             self._connection.execute(sa.delete(view).where(view.c.id.in_(chunk)))
 
-    def _insert_new(
-        self, table: sa.Table, values: dict[str, Any], *unique: str
-    ) -> sqlite.Insert | postgresql.Insert:
+    def _insert_new(self, table: sa.Table, values: dict[str, Any], *unique: str) -> sqlite.Insert | postgresql.Insert:
         make = sqlite.insert if self._connection.dialect.name == "sqlite" else postgresql.insert
         return make(table).values(values).on_conflict_do_nothing(index_elements=unique)
 
@@ -434,11 +406,7 @@ class Writer(Reader):
         return made
 
     def _put_change(self, step_id: int, new: rows.NewChange) -> rows.ChangeRow:
-        query = (
-            sa.insert(change)
-            .values(step_id=step_id, **_fields(new))
-            .returning(*columns(change, rows.ChangeRow))
-        )
+        query = sa.insert(change).values(step_id=step_id, **_fields(new)).returning(*columns(change, rows.ChangeRow))
         return rows.ChangeRow(*self._connection.execute(query).one())
 
 

@@ -12,7 +12,9 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 def message(chain: str, external_id: str | None = None, *, role: str = "user", data: Any = None) -> NewMessage:
-    return NewMessage(role, f"hash of {chain}", chain, {"content": chain} if data is None else data, "openai", external_id)
+    return NewMessage(
+        role, f"hash of {chain}", chain, {"content": chain} if data is None else data, "openai", external_id
+    )
 
 
 def turn(text: str, *, role: str = "user", ids: Sequence[str] = (), **fields: Any) -> NewTurn:

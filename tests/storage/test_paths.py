@@ -134,7 +134,7 @@ def test_any_history_of_appends_forks_and_switches_keeps_every_path(
             branch_id = sorted(model.paths)[a % len(model.paths)]
             known = model.paths[branch_id]
             if kind == "a":
-                new = [f"{n}.{i}" for i in range(b % 4)]
+                new = [f"{n}.{i}" for i in range(1 + b % 4)]
                 thread = writer.append(thread, [turn(text) for text in new], NOW)
                 head = head + new
             else:

@@ -113,7 +113,8 @@ def test_search_stays_on_its_path(store: Store) -> None:
 SYNTAX = [
     '"', '""', '"""', "*", "a*b", "-a", "^a", "a:b", "text:secret", "thread_id : 2", "{text}: a", "NEAR(a b)",
     "NEAR(", "a AND", "AND", "OR NOT", "(a", "a)", "'; DROP TABLE turn; --", "' OR '1'='1", "a & b | !c", "a <-> b",
-    ":*", "\\", "%", "_", "%s %(x)s :x ?", "\0", "\ud800", "'", "a'b", "«»", "\u202e", "1e999", "0x10", "--", "/*", "$$",
+    ":*", "\\", "%", "_", "%s %(x)s :x ?", "\0", "\ud800", "'", "a'b", "«»", "\u202e", "1e999", "0x10", "--",
+    "/*", "$$",
 ]  # fmt: skip
 
 

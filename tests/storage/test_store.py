@@ -1,0 +1,427 @@
+"""A database that is locked, full, read-only, foreign or shared says so, and stays whole."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from optical_memory.errors import (
+    ConfigError,
+    DiskFullError,
+    LockedError,
+    MissingExtraError,
+    ReadOnlyError,
+    SchemaError,
+    StoreError,
+)
+from optical_memory.storage import Store, Writer
+from optical_memory.storage.engine import file_of, has_wal_reset_bug, parse_url
+from optical_memory.storage.schema import HEAD
+
+from .makers import NOW, begun, texts, turn
+
+FORK = multiprocessing.get_context("fork")
+
+
+def test_a_plain_path_is_a_database_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absolute from the start: a later change of folder does not move the memory."""
+    monkeypatch.chdir(tmp_path)
+    assert file_of(parse_url("memory.db")) == tmp_path / "memory.db"
+    assert file_of(parse_url("sqlite:///memory.db")) == tmp_path / "memory.db"
+    assert file_of(parse_url("sqlite://")) is None
+    assert file_of(parse_url(":memory:")) is None
+
+
+def test_a_password_is_never_shown() -> None:
+    """Neither in url nor in an error."""
+    store = Store("postgresql+psycopg://user:hunter2@localhost:1/none", lock_timeout=1)
+    assert "hunter2" not in store.url
+    with pytest.raises(StoreError) as caught, store.read():
+        pass
+    assert "hunter2" not in str(caught.value)
+    assert "user:***@localhost" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "http://x", "://", "nonsense://"])
+def test_other_databases_are_refused_by_name(url: str) -> None:
+    """With the form that works."""
+    with pytest.raises(ConfigError, match=r"sqlite:///memory\.db"):
+        Store(url)
+
+
+def test_a_missing_driver_names_the_extra() -> None:
+    """The command to install it, instead of an ImportError from below."""
+    with pytest.raises(MissingExtraError, match=r"optical-memory\[postgres\]"):
+        Store("postgresql+pg8000://x/y")
+
+
+def test_the_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
+    """Mode 0600 for the database, its WAL and its lock, whatever the umask."""
+    old = os.umask(0)
+    try:
+        store = Store(str(tmp_path / "memory.db"))
+        begun(store, "a")
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    finally:
+        os.umask(old)
+    assert set(modes.values()) == {0o600}
+    assert {"memory.db", "memory.db-wal"} <= set(modes)
+    store.close()
+
+
+def test_connections_have_the_settings_that_were_measured(store: Store) -> None:
+    """WAL, FULL sync, foreign keys, overwritten deletes, no trust in the schema."""
+    with store.read() as reader:
+        values = {
+            name: reader._connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in (
+                "journal_mode",
+                "synchronous",
+                "foreign_keys",
+                "secure_delete",
+                "trusted_schema",
+                "busy_timeout",
+            )
+        }
+    assert values == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "secure_delete": 1,
+        "trusted_schema": 0,
+        "busy_timeout": 5000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "has_it"),
+    [
+        ((3, 40, 1), True),
+        ((3, 44, 6), False),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+    ],
+)
+def test_engines_with_the_wal_reset_bug_are_known(version: tuple[int, ...], has_it: bool) -> None:
+    """Those that the SQLite project names."""
+    assert has_wal_reset_bug(version) is has_it
+
+
+def _append(store: Store, text: str, then: Callable[[Writer], object] = lambda _: None) -> None:
+    with store.write() as writer:
+        thread = writer.thread("trip")
+        assert thread is not None
+        writer.append(thread, [turn(text)], NOW)
+        then(writer)
+
+
+def test_an_exception_takes_everything_back(store: Store) -> None:
+    """Half a transaction is never stored."""
+    begun(store, "a")
+    with pytest.raises(ZeroDivisionError):
+        _append(store, "b", then=lambda writer: 1 / 0)
+    assert texts(store) == ["a"]
+
+
+def test_a_reader_sees_one_state(store: Store) -> None:
+    """What is written meanwhile appears in the next transaction, not within one."""
+    thread = begun(store, "a")
+    with store.read() as reader:
+        assert reader.counts().turns == 1
+        with store.write() as writer:
+            writer.append(thread, [turn("b")], NOW)
+        assert reader.counts().turns == 1
+    assert texts(store) == ["a", "b"]
+
+
+def test_a_writer_within_a_writer_is_refused_at_once(store: Store) -> None:
+    """Instead of waiting for itself until the timeout."""
+    with store.write(), pytest.raises(StoreError, match=r"inside store\.write"), store.write():
+        pass
+
+
+def test_a_locked_database_says_so_and_is_whole_afterwards(store: Store) -> None:
+    """Another program that holds the write lock: LockedError after the timeout, then everything works."""
+    begun(store, "a")
+    assert store.path is not None
+    short = Store(str(store.path), lock_timeout=0.2)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(store.path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(LockedError, match="locked by another process"), short.write():
+        pass
+    assert texts(short) == ["a"]
+    holder.communicate("\n")
+    begun(short, "b", key="other")
+    short.close()
+
+
+_HOLDER = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(not has_wal_reset_bug(), reason="this SQLite needs no guard")
+def test_the_guard_excludes_threads_and_names_its_file(store: Store) -> None:
+    """A second store of the same process waits for the first, and says for which file."""
+    begun(store, "a")
+    assert store.path is not None
+    short = Store(str(store.path), lock_timeout=0.1)
+    with store.write(), pytest.raises(LockedError, match=r"memory\.db\.lock"):
+        _in_thread(lambda: begun(short, "b", key="other"))
+    short.close()
+
+
+def _in_thread(work: object) -> None:
+    caught: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()  # type: ignore[operator]
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if caught:
+        raise caught[0]
+
+
+def test_a_full_disk_says_so_and_keeps_what_was_there(store: Store) -> None:
+    """SQLite's own page limit stands for the disk: DiskFullError, the earlier turns readable, and it goes on after."""
+    begun(store, "a")
+    with store.read() as reader:
+        pages = reader._connection.exec_driver_sql("PRAGMA page_count").scalar()
+        reader._connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # holds for the pooled connection
+    with pytest.raises(DiskFullError, match="no space left"):
+        _append(store, "x" * 100_000)
+    store.close()
+    assert texts(store) == ["a"]
+    assert store.check() == []
+    begun(store, "b", key="other")
+
+
+def test_a_read_only_store_reads_and_refuses_to_write(store: Store) -> None:
+    """Nothing is created, upgraded or written."""
+    begun(store, "a")
+    assert store.path is not None
+    reading = Store(str(store.path), read_only=True)
+    assert texts(reading) == ["a"]
+    assert reading.check() == []
+    with pytest.raises(ReadOnlyError, match="opened read-only"), reading.write():
+        pass
+    reading.close()
+    missing = Store(str(store.path.with_name("none.db")), read_only=True)
+    with pytest.raises(StoreError, match="there is no database at"), missing.read():
+        pass
+    assert not store.path.with_name("none.db").exists()
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o400])
+def test_a_folder_that_cannot_be_written_says_so(mode: int) -> None:
+    """A database there, or to be made there, as a user without the right to."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Store(str(folder / "memory.db"))
+        begun(store, "a")
+        store.close()
+        folder.chmod(mode)
+        try:
+            assert _as_nobody(_write_to, str(folder / "memory.db")) == "ReadOnlyError"
+            assert _as_nobody(_write_to, str(folder / "new.db")) == "ReadOnlyError"
+        finally:
+            folder.chmod(0o755)
+        assert texts(store) == ["a"]
+        store.close()
+
+
+def _write_to(path: str) -> str:
+    store = Store(path, lock_timeout=1)
+    try:
+        begun(store, "b", key="other")
+    except StoreError as error:
+        return type(error).__name__
+    return "stored"
+
+
+def _as_nobody(work: object, *given: str) -> str:
+    """What the function says in a process without root's rights."""
+    ours, theirs = FORK.Pipe()
+
+    def run() -> None:
+        if os.geteuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+        theirs.send(work(*given))  # type: ignore[operator]
+
+    process = FORK.Process(target=run)
+    process.start()
+    theirs.close()
+    assert ours.poll(30)
+    said: str = ours.recv()
+    process.join()
+    return said
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """Not created by guess: a typo would hide the memory."""
+    with pytest.raises(StoreError, match="does not exist: create it"), Store(str(tmp_path / "no" / "m.db")).read():
+        pass
+
+
+def test_a_newer_database_is_refused_untouched(store: Store) -> None:
+    """Not a byte changes; the message says what is there, what is needed and what to type."""
+    begun(store, "a")
+    assert store.path is not None
+    with store.write() as writer:
+        writer._connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    store.close()
+    before = store.path.read_bytes()
+    for newer in (Store(str(store.path)), Store(str(store.path), read_only=True)):
+        with pytest.raises(SchemaError, match="pip install --upgrade") as caught, newer.read():
+            pass
+        assert (caught.value.current, caught.value.head) == ("9999", HEAD)
+        newer.close()
+    assert store.path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_untouched(tmp_path: Path) -> None:
+    """A text file given by mistake."""
+    file = tmp_path / "notes.txt"
+    file.write_text("my notes " * 1000)
+    with pytest.raises(StoreError, match="is not a readable database"), Store(str(file)).read():
+        pass
+    assert file.read_text() == "my notes " * 1000
+
+
+def test_memory_is_shared_by_threads_and_gone_on_close() -> None:
+    """One connection, one at a time; a read inside a write joins it."""
+    store = Store("sqlite://")
+    begun(store, "a")
+
+    def add() -> None:
+        for _ in range(20):
+            with store.write() as writer:
+                thread = writer.thread("trip")
+                assert thread is not None
+                writer.append(thread, [turn("x")], NOW)
+                assert len(texts(store)) == thread.length + 1
+
+    workers = [threading.Thread(target=add) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(texts(store)) == 81
+    assert store.size() > 0
+    assert store.erase()
+    store.close()
+    with store.read() as reader:
+        assert reader.threads() == []
+    store.close()
+
+
+def test_a_forked_child_uses_connections_of_its_own(store: Store) -> None:
+    """Parent and child both write after the fork, and both see both."""
+    begun(store, "a")
+    child = FORK.Process(target=begun, args=(store, "from the child"), kwargs={"key": "child"})
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    begun(store, "b", key="parent")
+    with store.read() as reader:
+        assert {thread.key for thread in reader.threads()} == {"trip", "child", "parent"}
+    assert store.check() == []
+
+
+def test_sixteen_threads_write_without_an_error(store: Store) -> None:
+    """More threads than pooled connections; numbers without gaps."""
+    begun(store)
+
+    def add() -> None:
+        for _ in range(5):
+            _append(store, "x")
+
+    workers = [threading.Thread(target=add) for _ in range(16)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(texts(store)) == 80
+    assert store.check() == []
+
+
+def test_a_backup_is_whole_private_and_never_overwrites(store: Store, tmp_path: Path) -> None:
+    """A new file that opens as a store with the same content."""
+    begun(store, "a", "b")
+    store.backup(tmp_path / "copy.db")
+    copy = Store(str(tmp_path / "copy.db"))
+    assert texts(copy) == ["a", "b"]
+    assert copy.check() == []
+    copy.close()
+    assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
+    with pytest.raises(StoreError, match="a backup never overwrites"):
+        store.backup(tmp_path / "copy.db")
+
+
+def test_vacuum_gives_space_back(store: Store) -> None:
+    """The file shrinks after a large thread was forgotten."""
+    thread = begun(store, *("x" * 10_000 for _ in range(50)))
+    with store.write() as writer:
+        writer.forget_thread(thread.id)
+    store.erase()
+    before = store.size()
+    store.vacuum()
+    store.erase()
+    assert store.size() < before / 2
+
+
+def test_check_names_gaps_and_a_stale_index(store: Store) -> None:
+    """Damage that the engine cannot know of."""
+    thread = begun(store, "a", "b", "c")
+    with store.write() as writer:
+        writer._connection.exec_driver_sql("UPDATE turn SET text = 'changed' WHERE number = 2")
+    assert store.check() == ["search: the full-text index does not agree with the turns"]
+    with store.write() as writer:
+        writer._connection.exec_driver_sql("DELETE FROM message WHERE turn_id = 2")
+        writer._connection.exec_driver_sql("DELETE FROM turn WHERE number = 2")
+    assert store.check() == [f"numbering: thread 'trip' has 2 turns where 1..3 should be (branch {thread.branch_id})"]
+
+
+def test_a_copied_file_opens_elsewhere(store: Store, tmp_path: Path) -> None:
+    """After close, the one file is all there is."""
+    begun(store, "a")
+    store.close()
+    assert store.path is not None
+    shutil.copy(store.path, tmp_path / "moved.db")
+    moved = Store(str(tmp_path / "moved.db"))
+    assert texts(moved) == ["a"]
+    moved.close()
+
+
+def test_sqlite_is_what_it_says() -> None:
+    """The engine that the guard was decided by is the one in use."""
+    with sqlite3.connect(":memory:") as connection:
+        (said,) = connection.execute("SELECT sqlite_version()").fetchone()
+    connection.close()
+    assert said == sqlite3.sqlite_version
