@@ -1,6 +1,6 @@
 """Text to pages, pure: the same turns, style and sheet give the same bytes in any process.
 
-turns -> `kinds` (compact form) -> `marks` (visible codes) -> `layout` (every glyph in its place) -> `render` (PNG)
+turns -> `kinds` (compact text) -> `marks` (visible codes) -> `layout` (glyphs in their places) -> `render` (PNG)
 
 `glyphs` holds the shipped atlas, `card` knows what matters most in a text, `sheets` the words used here.
 """

@@ -11,7 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-BEGIN = re.compile(r"(?:^[ \t]*|(?<=\w\())(?=\{\s*[\"}]|\[\s*[\[{\"])", re.MULTILINE)
+BEGIN = re.compile(  # at a line's start, after `name: ` or an arrow, or as the argument of a call
+    r"(?:^[^\n{\[\"'`]{0,60}[:→][ \t]|^[ \t]*|(?<=\w\())(?=\{\s*[\"}]|\[\s*[\[{\"])", re.MULTILINE
+)
 AFTER = re.compile(r"[ \t]*(?=[\n)]|$)")
 PLAIN = re.compile(r"[^\s\"'{}\[\],|:⟨⟩-](?:[^\n\t\"{}\[\],|]*[^\s\"{}\[\],|])?")
 LITERAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
@@ -34,9 +36,7 @@ class Pairs(tuple[tuple[str, Any], ...]):
         return tuple(key for key, _ in self)
 
 
-DECODER = json.JSONDecoder(
-    object_pairs_hook=Pairs, parse_int=Raw, parse_float=Raw, parse_constant=Raw, strict=False
-)
+DECODER = json.JSONDecoder(object_pairs_hook=Pairs, parse_int=Raw, parse_float=Raw, parse_constant=Raw, strict=False)
 
 
 def compact_json(text: str) -> str:

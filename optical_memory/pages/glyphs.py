@@ -1,7 +1,7 @@
-"""Glyphs of the shipped atlas: masters of 160 rows, from which any size is made by exact integer area averaging.
+"""Glyphs of the shipped atlas: masters of 160 rows, from which any size is made by exact integer averaging.
 
-A `Face` knows which characters there are and how far each moves the pen, in master pixels, whatever the size. A
-`Shades` holds one size's columns, four quarter-pixel phases of each glyph, made when a glyph is first drawn.
+A `Face` knows which characters there are and how far each moves the pen, in master pixels, whatever the size.
+A `Shades` holds one size's columns, four quarter-pixel phases of each glyph, made when a glyph is first drawn.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ ATLAS = hashlib.sha256(_read("sans") + _read("sans-bold")).hexdigest()[:10] if D
 
 
 class Face:
-    """A regular and a bold master as one list of glyphs: glyph `n` is regular, `n + count` the same in bold."""
+    """A regular and a bold master as one list of glyphs: `n` is regular, `n + count` the same in bold."""
 
     def __init__(self, name: str) -> None:
         self.regular, self.bold = Master(_read(name)), Master(_read(f"{name}-bold"))
@@ -87,7 +87,7 @@ def face(name: str) -> Face:
 class Shades:
     """One face at one pitch: columns of pixels as 64-bit words, eight rows a word, for `glyph * 4 + phase`.
 
-    Columns begin at the pen's pixel and end at the last that holds ink. Glyphs are added as they are first needed.
+    Columns begin at the pen's pixel and end at the last that holds ink. Glyphs are added when first needed.
     """
 
     def __init__(self, face: Face, size: int) -> None:
@@ -126,17 +126,18 @@ class Shades:
         begin = int(master.left[index]) * self.size + phase * CELL // PHASES
         end = begin + int(master.width[index]) * self.size
         across = overlap(begin, int(master.width[index]), self.size, -(-end // CELL))
-        # Integers below 2**24 are exact in float32 whatever the order of summation: the same pixels on any machine.
+        # Integers below 2**24 are exact in float32 in any order of summation: the same pixels on any machine.
         area = (down.T @ master.ink(index) @ across).astype(np.int64)
         return (area * LEVELS // (CELL * CELL)).astype(np.uint8)
 
 
 def overlap(begin: int, count: int, size: int, pixels: int) -> NDArray[np.float32]:
-    """How much of each of `count` master pixels (each `size` wide, from `begin` on) lies in each page pixel (CELL wide)."""
+    """How much of each master pixel (`size` wide, from `begin` on) lies in each page pixel (`CELL` wide)."""
     left = begin + size * np.arange(count)[:, None]
     edge = CELL * np.arange(pixels)[None, :]
     shared = np.minimum(left + size, edge + CELL) - np.maximum(left, edge)
-    return np.maximum(shared, 0).astype(np.float32)
+    inside: NDArray[np.float32] = np.maximum(shared, 0).astype(np.float32)
+    return inside
 
 
 def _words(shade: NDArray[np.uint8], words: int) -> NDArray[np.uint64]:

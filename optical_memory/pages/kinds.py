@@ -18,7 +18,7 @@ FENCE = re.compile(r"^([ \t]*(`{3,}|~{3,})[^\n`]*\n.*?^[ \t]*\2[ \t]*$)", re.MUL
 STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
 TABLE_RULE = re.compile(r"^[ \t]*\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?:\n|$)", re.MULTILINE)
 TABLE_ROW = re.compile(r"^[ \t]*\|.*\|[ \t]*$", re.MULTILINE)
-NUMBERED = re.compile(r"[ \t]*(\d+)(?:→|\t)")  # a line of a file as tools show it
+NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
 REPEAT = re.compile(r"([^\s⟩])\1{23,}")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")
 BLANKS = re.compile(r"[ \t]{2,}|\t")
@@ -66,7 +66,7 @@ def flat(text: str) -> str:
 def _line(line: str, unit: int) -> str:
     """One line: its number, its indent as marks, runs of blanks as two."""
     number = NUMBERED.match(line)
-    head = f"{number[1]}→" if number else ""
+    head = number[1] + number[2].replace("\t", "→") if number else ""
     rest = line[number.end() :] if number else line
     body = rest.lstrip(" \t")
     indent = rest[: len(rest) - len(body)]

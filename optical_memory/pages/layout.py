@@ -1,10 +1,10 @@
 """Turns to pages: every glyph has its place before anything is drawn.
 
-turns -> `shape` (glyphs and pen positions of a text) -> `broken` (lines, greedy) -> `Draft` (a page being filled)
+turns -> `shape` (glyphs and pen positions) -> `broken` (lines, greedy) -> `Draft` (a page being filled)
 -> `Layout` (a page with every glyph in its place)
 
-Lengths along a line are in master pixels (`CELL` of them are one line pitch), so that breaking lines is integer
-arithmetic; places on a finished page are in quarter pixels.
+Lengths along a line are in master pixels (`CELL` of them are one line pitch), so that breaking lines is
+integer arithmetic; places on a finished page are in quarter pixels.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """One page, ready to be drawn. `chars` is how many characters of source text it shows, `missing` how many of them
-    as codes such as ⟨U+4F60⟩; `first` and `last` are turn numbers; sides are pixels."""
+    """One page, ready to be drawn. `chars` is how many characters of source text it shows, `missing` how many of
+    them as codes such as ⟨U+4F60⟩; `first` and `last` are turn numbers; sides are pixels."""
 
     first: int
     last: int
@@ -56,7 +56,8 @@ class Layout:
         """SHA-256 of everything that decides the pixels."""
         head = f"{self.style.key} {self.width}x{self.height} {self.left} {self.gutter}"
         arrays = (self.glyphs, self.x, self.line)
-        return hashlib.sha256(b"".join((head.encode(), *(a.astype("<i4").tobytes() for a in arrays)))).hexdigest()
+        parts = (head.encode(), *(array.astype("<i4").tobytes() for array in arrays))
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -68,14 +69,14 @@ class Layout:
         """What is drawn in the text box, line by line: what a reader should read."""
         font = face(self.style.face)
         codes = font.regular.codes[self.glyphs % font.count].astype("<u4")
-        ends = np.searchsorted(self.line, np.arange(1, self.line[-1] + 2)) if len(codes) else []
+        ends = np.searchsorted(self.line, np.arange(1, self.line.max(initial=-1) + 2))
         return [part.tobytes().decode("utf-32-le") for part in np.split(codes, ends)[:-1]]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A text as glyphs. `edge[i]` is the pen before glyph i; `soft[i]` the last glyph, up to i, before which a line
-    may end; `space` tells the blanks, which vanish at a line's end."""
+    """A text as glyphs. `edge[i]` is the pen before glyph i; `soft[i]` the last glyph, up to i, before which a
+    line may end; `space` tells the blanks, which vanish at a line's end."""
 
     glyphs: NDArray[np.int32]
     edge: Ints
@@ -96,7 +97,7 @@ def shape(text: str, style: Style) -> Shape:
         glyphs = glyphs + np.int32(font.count) * salient(text)
     edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(font.advance[glyphs])))
     space = codes == ord(" ")
-    ends = np.zeros(len(codes) + 1, bool)
+    ends: NDArray[np.bool_] = np.zeros(len(codes) + 1, bool)
     ends[:-1] = space
     ends[1:] |= (codes == ord(NEWLINE)) | (codes == ord(PARAGRAPH))
     here = np.arange(len(codes) + 1, dtype=np.int32)
@@ -106,7 +107,7 @@ def shape(text: str, style: Style) -> Shape:
 def broken(text: Shape, start: int, room: int, slack: int, wrap: int) -> tuple[int, int, bool]:
     """The glyphs `start` to `end` that fit into `room`, the glyph to go on with, and whether a word was cut.
 
-    A line ends between words where that wastes at most `slack`, else inside a word, leaving `wrap` for the mark.
+    A line ends between words if that wastes at most `slack`, else inside a word, leaving `wrap` for the mark.
     """
     limit = int(text.edge[start]) + room
     end = int(text.edge.searchsorted(limit, "right")) - 1
@@ -127,7 +128,7 @@ def _past_blanks(text: Shape, at: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where text stands on a sheet: its first pixel column, lines, and the width of a line in master pixels."""
+    """Where text stands on a sheet: first pixel column, lines, and the width of a line in master pixels."""
 
     left: int
     rows: int
@@ -136,14 +137,14 @@ class Box:
 
     @classmethod
     def of(cls, style: Style, sheet: Sheet, digits: int) -> Box:
-        """The box beside a gutter for numbers of `digits` digits. `ConfigError` if the sheet is too small for it."""
+        """The box beside a gutter for numbers of `digits` digits. `ConfigError` if the sheet is too small."""
         font = face(style.face)
         digit = int(font.advance[font.glyph[ord("0")]])
         left = MARGIN + -(-digit * (digits + 1) * style.size // CELL) + 1 + RULE + 1
         room = (sheet.width - MARGIN - left) * CELL // style.size
         rows = (sheet.height - 2 * MARGIN) // style.size
         if rows < 1 or room < LEAST_DIGITS * digit:
-            raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.size} pixels: use a larger sheet")
+            raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.size} pixels: use a larger one")
         return cls(left, rows, room, digits)
 
 
@@ -170,14 +171,14 @@ class Draft:
 
     @property
     def height(self) -> int:
-        """Pixels: the lines in use, rounded up to the sheet's step, or the full height where it is not cropped."""
+        """Pixels: the lines in use, rounded up to the sheet's step; the full height where it is not cropped."""
         if not self.sheet.crop:
             return self.sheet.height
         used = 2 * MARGIN + (self.line + 1) * self.style.size
         return min(self.sheet.height, -(-used // self.sheet.step) * self.sheet.step)
 
     def put(self, turn: TurnText, text: Shape, start: int) -> int:
-        """Set a turn from glyph `start` on; the first glyph that found no place (-1: not even the mark did)."""
+        """Set a turn from glyph `start` on; the first glyph without a place (-1: not even the mark has one)."""
         if not self._begin(turn, start > 0):
             return -1
         self.day = turn.date or self.day
@@ -258,8 +259,8 @@ class Draft:
         pens = [s.edge[start:end] + (pen - s.edge[start]) for s, start, end, _, pen in self.pieces]
         place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.size)
         return Layout(
-            self.turns[0], self.turns[-1], self.sheet.width, self.height, self.style, self.chars, self.missing,
-            self.box.left, self.gutter, np.concatenate(glyphs), place,
+            self.turns[0], self.turns[-1], self.sheet.width, self.height, self.style, self.chars,
+            self.missing, self.box.left, self.gutter, np.concatenate(glyphs), place,
             np.repeat(np.array([piece[3] for piece in self.pieces], np.int32), sizes),
         )  # fmt: skip
 
@@ -269,9 +270,10 @@ def _quarters(pens: Ints, size: int) -> NDArray[np.int32]:
     return ((pens * (size * PHASES) + CELL // 2) // CELL).astype(np.int32)
 
 
-def label_places(page: Layout) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+def with_labels(page: Layout) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """All glyphs of a page with x and line, those of the gutter's labels included."""
-    shapes = [(shape(label, Style(page.style.size, page.style.face)), line) for line, label in page.gutter.items()]
+    plain = Style(page.style.size, page.style.face)
+    shapes = [(shape(label, plain), line) for line, label in page.gutter.items()]
     glyphs = [page.glyphs, *(s.glyphs for s, _ in shapes)]
     x = [page.x, *(MARGIN * PHASES + _quarters(s.edge[:-1], page.style.size) for s, _ in shapes)]
     line = [page.line, *(np.full(len(s.glyphs), at, np.int32) for s, at in shapes)]
@@ -310,8 +312,8 @@ def _drafts(turns: Iterable[TurnText], style: Style, sheet: Sheet) -> Iterator[D
 def layout(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> list[Layout]:
     """Whole turns packed into as many pages as needed, in order.
 
-    A turn spans two pages only if it alone is larger than a page: then it is cut over consecutive pages and nothing is
-    lost. Raises `ConfigError` if the sheet is too small for the style; never for what the text holds.
+    A turn spans two pages only if it alone is larger than a page: then it is cut over consecutive pages and
+    nothing is lost. Raises `ConfigError` if the sheet is too small for the style; never for what the text holds.
     """
     return [draft.finished() for draft in _drafts(turns, style, sheet)]
 

@@ -1,11 +1,12 @@
-"""Makes the shipped atlas from outline fonts: `python -m optical_memory.pages.make_atlas REGULAR.ttf BOLD.ttf`.
+"""Makes the shipped atlas from outlines: `python -m optical_memory.pages.make_atlas REGULAR.ttf BOLD.ttf`.
 
-Only this script needs Pillow and FreeType. It writes one master per weight into `data/`: every character once, as a
-1-bit picture 160 rows high. All sizes and sub-pixel phases are derived from the masters by integer arithmetic
-(`glyphs.py`), so the bytes of a page do not depend on the FreeType of the machine that draws it.
+Only this script needs Pillow and FreeType. It writes one master per weight into `data/`: every character once,
+as a 1-bit picture 160 rows high. All sizes and sub-pixel phases are derived from the masters by integer
+arithmetic (`glyphs.py`), so the bytes of a page do not depend on the FreeType of the machine that draws it.
 
-The cell reaches from the ascender to the underscore. Whatever is higher (accents on capitals) or lower is squeezed
-into it with the baseline kept; ink that overhangs its advance is moved inside, so that neighbours never overlap.
+The cell reaches from the ascender to the underscore. Whatever is higher (accents on capitals) or lower is
+squeezed into it with the baseline kept; ink that overhangs its advance is moved inside, so that neighbours
+never overlap.
 """
 
 from __future__ import annotations
@@ -27,21 +28,22 @@ CORE = "bdfhklpqgyjA0_"  # what fills the cell exactly, top to bottom
 LEAST = CELL // 4  # the least advance: two inked glyphs must not begin in the same pixel column at 5 pixels
 BAR = CELL // 14  # the least thickness of an underscore, which at 5 to 7 pixels is otherwise a pale smear
 
-RANGES = (  # Latin, IPA, marks, Greek, Cyrillic, Armenian, Georgian; punctuation, currency, letterlike, arrows, maths,
-    (0x20, 0x7E), (0xA1, 0xAC), (0xAE, 0x377), (0x37A, 0x52F), (0x531, 0x58A), (0x10A0, 0x10FF), (0x1E00, 0x1FFE),
-    (0x2010, 0x2027), (0x2030, 0x205E), (0x2070, 0x209C), (0x20A0, 0x20C0), (0x2100, 0x23FF), (0x2400, 0x2426),
-    (0x2460, 0x27BF), (0x27C0, 0x2BFF), (0x2C60, 0x2C7F), (0xA720, 0xA78C), (0xFB00, 0xFB06), (0xFFFD, 0xFFFD),
-)  # fmt: skip  # technical, control pictures, enclosed, boxes, blocks, shapes, symbols, dingbats, Braille, ligatures
-
-
-BOLD = (*RANGES[:8], (0x2010, 0x2027), (0x2030, 0x205E), (0x20A0, 0x20C0), (0x2190, 0x21FF))  # what words are made of
+RANGES = (
+    (0x20, 0x7E), (0xA1, 0xAC), (0xAE, 0x377), (0x37A, 0x52F),  # Latin, IPA, accents, Greek, Cyrillic
+    (0x531, 0x58A), (0x10A0, 0x10FF), (0x1E00, 0x1FFE),  # Armenian, Georgian, more Latin and Greek
+    (0x2010, 0x2027), (0x2030, 0x205E), (0x2070, 0x209C), (0x20A0, 0x20C0),  # punctuation, raised, currency
+    (0x2100, 0x23FF), (0x2400, 0x2426), (0x2460, 0x24FF),  # letterlike, arrows, maths, technical, enclosed
+    (0x2500, 0x27BF), (0x27C0, 0x2BFF),  # boxes, blocks, shapes, symbols, dingbats, Braille, more arrows and maths
+    (0x2C60, 0x2C7F), (0xA720, 0xA78C), (0xFB00, 0xFB06), (0xFFFD, 0xFFFD),
+)  # fmt: skip
+BOLD = (*RANGES[:9], (0x20A0, 0x20C0), (0x2190, 0x21FF))  # what words are made of
 
 Ranges = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Master:
-    """One drawn character: bits of its ink, where the ink starts in the cell, and the advance, in master pixels."""
+    """One drawn character: bits of its ink, where they start in the cell, and the advance, in master pixels."""
 
     code: int
     advance: int
@@ -81,8 +83,8 @@ class Pen:
         """Squeezed into the cell's rows and moved inside its own advance."""
         columns = np.flatnonzero(ink.any(axis=0))
         ink = ink[:, columns[0] : columns[-1] + 1]
-        above, below = squeezed(ink[: 2 * CELL][::-1], self.rise)[::-1], squeezed(ink[2 * CELL :], CELL - self.rise)
-        cell = np.concatenate((above, below))
+        above = squeezed(ink[: 2 * CELL][::-1], self.rise)[::-1]
+        cell = np.concatenate((above, squeezed(ink[2 * CELL :], CELL - self.rise)))
         if code == ord("_"):
             cell[-BAR:] = True
         rows = np.flatnonzero(cell.any(axis=1))
@@ -111,7 +113,7 @@ def masters(font: Path, ranges: Ranges) -> Iterator[Master]:
 
 
 def packed(glyphs: list[Master]) -> bytes:
-    """The file: magic, count, the table as columns of uint16, then each glyph's rows, XORed with the row above."""
+    """The file: magic, count, the table by columns of uint16, each glyph's rows XORed with the row above."""
     table = np.array(
         [(g.code, g.advance, g.left, g.top, g.bits.shape[1], g.bits.shape[0]) for g in glyphs], dtype="<u2"
     )

@@ -1,4 +1,4 @@
-"""Marks of ours on a page, and how whatever cannot be drawn becomes a visible code that content cannot imitate."""
+"""Marks of ours on a page, and how what cannot be drawn becomes a visible code, which content cannot imitate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INDENT = "›"  # one level of indentation
 TURN = "⟪⟫"  # opens and closes a turn's mark
 CODE = "⟨⟩"  # opens and closes a code such as ⟨U+4F60⟩ or a count such as ⟨×40⟩
 RESERVED = NEWLINE + PARAGRAPH + TURN + CODE  # drawn as codes where content has them
-BLANK = {0x09: "\t", 0x0A: "\n", 0xA0: " ", 0x0D: "\n"}  # handled by `kinds`; a no-break space looks like a space
+BLANK = {0x09: "\t", 0x0A: "\n", 0xA0: " ", 0x0D: "\n"}  # left to `kinds`; a no-break space is a space
 
 REPEATED = re.compile(r"(⟨U\+[0-9A-F]+)⟩(?:\1⟩){2,}")
 SELECTOR = re.compile("(?<=[\u2000-\u33ff\U0001f000-\U0001ffff])[\ufe0e\ufe0f]")  # how a symbol is coloured
@@ -57,8 +57,8 @@ def points(text: str) -> NDArray[np.uint32]:
 
 
 def drawable(text: str) -> float:
-    """Share (0 to 1) of the characters that the shipped atlas can draw as themselves; blanks count as drawable."""
-    if not text or text.isascii() and text.isprintable():
+    """Share (0 to 1) of the characters that the shipped atlas can draw as themselves; blanks count."""
+    if not text or (text.isascii() and text.isprintable()):
         return 1.0
     return 1.0 - lacking(text) / len(text)
 

@@ -1,20 +1,19 @@
 """A laid-out page to PNG bytes: gathers of glyph columns, 8-bit grey, the same bytes in any process.
 
-Each line of text is a row of 64-bit words, one word per pixel column and eight pixel rows. Drawing a glyph adds its
-columns to the words; the k-th columns of all glyphs are added at once.
+Each line of text is a row of 64-bit words, one word per pixel column and eight pixel rows. Drawing a glyph adds
+its columns to the words; the k-th columns of all glyphs are added at once.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optical_memory.pages.glyphs import ATLAS, CELL, LEVELS, PHASES, Shades, shades
-from optical_memory.pages.layout import MARGIN, Layout, label_places
+from optical_memory.pages.glyphs import ATLAS, LEVELS, PHASES, Shades, shades
+from optical_memory.pages.layout import MARGIN, Layout, with_labels
 
 RENDERER = f"1-{ATLAS}-zlib{zlib.ZLIB_RUNTIME_VERSION}"  # deflate's output differs between releases of zlib
 
@@ -29,41 +28,37 @@ def render_page(page: Layout) -> bytes:
 
 def pixels(page: Layout) -> NDArray[np.uint8]:
     """The page as height x width grey values, 255 is paper."""
-    size = page.style.size
-    glyphs, x, line = label_places(page)
-    rows = int(line.max(initial=0)) + 1
-    words = _inked(shades(page.style.face, size), glyphs, x, line, rows, page.width)
-    image = np.full((page.height, page.width), 255, np.uint8)
-    text = image[MARGIN : MARGIN + rows * size].reshape(rows, size, page.width)
+    size, width = page.style.size, page.width
+    rows = int(page.line.max(initial=0)) + 1
+    words = _inked(page, shades(page.style.face, size), rows * width)
+    image = np.full((page.height, width), 255, np.uint8)
+    text = image[MARGIN : MARGIN + rows * size].reshape(rows, size, width)
     for row in range(size):
-        ink = words[row // 8].view(np.uint8).reshape(rows, page.width, 8)[:, :, row % 8]
+        ink = words[row // 8].view(np.uint8).reshape(rows, width, 8)[:, :, row % 8]
         text[:, row, :] -= 3 * np.minimum(ink, LEVELS)
     image[:, page.left - 2] = RULE_GREY
     return image
 
 
-def _inked(
-    atlas: Shades, glyphs: NDArray[np.int32], x: NDArray[np.int32], line: NDArray[np.int32], rows: int, width: int
-) -> list[NDArray[np.uint64]]:
-    """Ink per word of eight pixel rows, (line, column) flattened, little-endian in memory."""
+def _inked(page: Layout, atlas: Shades, columns: int) -> list[NDArray[np.uint64]]:
+    """Ink of the pixel columns of all lines, one array per eight pixel rows, little-endian in memory."""
+    glyphs, x, line = with_labels(page)
     atlas.need(glyphs)
     key = glyphs * PHASES + (x & (PHASES - 1))
     counts = atlas.count[key]
-    order = np.argsort(counts, kind="stable")[::-1]  # widest first: the k-th columns are those of the first n glyphs
-    target = (line.astype(np.int64) * width + (x >> 2))[order]
+    order = np.argsort(counts, kind="stable")[::-1]  # widest first: the k-th columns are of the first n glyphs
+    target = (line.astype(np.int64) * page.width + (x >> 2))[order]
     start = atlas.start[key][order]
-    wide = np.bincount(counts, minlength=1)
-    reach = len(glyphs) - np.array(list(accumulate(wide)))  # how many glyphs have more than k columns
-    ink = [np.zeros(rows * width, "<u8") for _ in range(atlas.words)]
-    for k in range(len(wide) - 1):
-        here, there = target[: reach[k]] + k, start[: reach[k]] + k
-        for word in range(atlas.words):
-            ink[word][here] += atlas.columns[word][there]  # no two glyphs begin in the same pixel column
+    ink: list[NDArray[np.uint64]] = [np.zeros(columns, "<u8") for _ in range(atlas.words)]
+    for k, reach in enumerate(len(glyphs) - np.cumsum(np.bincount(counts))[:-1]):
+        here, there = target[:reach] + k, start[:reach] + k
+        for word, column in zip(ink, atlas.columns, strict=True):
+            word[here] += column[there]  # no two glyphs of a line begin in the same pixel column
     return ink
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """An 8-bit grey PNG of height x width values; no filter, since type of this size does not profit from one."""
+    """An 8-bit grey PNG of height x width values; unfiltered, since small type does not profit from filters."""
     height, width = image.shape
     lines = np.zeros((height, width + 1), np.uint8)
     lines[:, 1:] = image

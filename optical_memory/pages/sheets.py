@@ -1,4 +1,4 @@
-"""The words of this folder: how text is drawn (`Style`), on what (`Sheet`), and what is drawn (`TurnText`)."""
+"""The words of this folder: how text is drawn (`Style`), on what (`Sheet`), and what (`TurnText`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optical_memory.errors import ConfigError
 
-SIZES = range(5, 25)  # line pitches in pixels; below 5 nothing was readable, above 24 a page is dearer than its text
+SIZES = range(5, 25)  # line pitches in pixels: below 5 nothing is readable, above 24 text is cheaper
 FACES = ("sans",)
 
 
@@ -35,7 +35,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What a page may be on a model's grid, in pixels. `width` is fixed; `height` is the most a page may have.
+    """What a page may be on a model's grid, in pixels. `width` is fixed, `height` the most a page may have.
 
     Raises `ConfigError` for sides or steps that are not positive.
     """
@@ -47,13 +47,11 @@ class Sheet:
 
     def __post_init__(self) -> None:
         if min(self.width, self.height, self.step) < 1:
-            raise ConfigError(
-                f"Sheet(width={self.width}, height={self.height}, step={self.step}): use positive pixels"
-            )
+            raise ConfigError(f"Sheet(width={self.width}, height={self.height}, step={self.step}): use positive pixels")
 
     @property
     def key(self) -> str:
-        """A short stable name such as `1344x1904`, with `/28` for a crop step, `!` for a page never cropped."""
+        """A short stable name such as `1344x1904/28`, where 28 is the crop step; `!` where it is not cropped."""
         return f"{self.width}x{self.height}" + (f"/{self.step}" if self.crop else "!")
 
 
