@@ -1,0 +1,270 @@
+"""`OpticalMemoryMiddleware`: what the model sees of a conversation is its memory; what the graph stores stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optical_memory.errors import BudgetError, MissingExtraError
+
+try:
+    from langchain.agents.middleware import AgentMiddleware
+    from langchain.agents.middleware.types import AgentState, ModelRequest, ModelResponse
+except ImportError as error:
+    raise MissingExtraError("langchain", "agents") from error
+
+from langchain_core.exceptions import ContextOverflowError
+from langchain_core.messages import BaseMessage
+from langchain_core.tools import BaseTool
+
+from optical_memory.cost import known
+from optical_memory.langchain.health import Health
+from optical_memory.langchain.pairs import answered, paired, trimmed, unanswered
+from optical_memory.langchain.sizes import Reserved, message_counter
+from optical_memory.langchain.tools import recall_memory
+from optical_memory.langchain.where import Place, Subagents, Thread, is_subagent, place
+from optical_memory.memory import Context, OpticalMemory
+from optical_memory.messages import injected
+
+try:  # keep our spans from repeating the whole history (langchain 1.4 and newer)
+    from langchain.agents.middleware import TracePolicy, omit_payload
+
+    _TRACE: Any = TracePolicy(process_inputs=omit_payload)
+except ImportError:
+    _TRACE = None
+
+Handler = Callable[[ModelRequest[Any]], ModelResponse[Any]]
+AsyncHandler = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+
+OVERFLOW_SHARE = 0.7  # of the budget: what is tried once where the model says that its input was too long
+PAUSE = 5.0  # seconds for which a store that failed is left alone
+WINDOW_SHARE = 0.95  # of a model's window, its answer taken off: counts are not exact to the token
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One model call: where it belongs, its messages with complete pairs, and how its context is to be made."""
+
+    place: Place
+    messages: list[BaseMessage]
+    reserved: int
+    model: str | None
+    vision: bool | None
+    query: str | None
+    budget: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it goes to the model, and the context in it (None: plain messages)."""
+
+    request: ModelRequest[Any]
+    context: Context | None = None
+
+
+class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
+    """Gives an agent the memory: `create_agent(..., middleware=[OpticalMemoryMiddleware(memory)])`.
+
+    Each model call sees the memory's context instead of the whole history, which stays in the graph's state as it is;
+    nothing of ours is put there. It fails open: an error of ours is logged (logger "optical_memory") and the plain
+    messages go to the model, trimmed to the budget; what was missed is remembered at the next call.
+
+    thread            the thread's name, or a callable from the runtime to it; by default the run's `thread_id`
+    recall_tool       offer the tool `recall_memory` to the model
+    automatic_recall  bring old turns that the newest message asks for back by themselves (`MemoryConfig.recall`)
+    observe           note what the provider billed for each call, beside what was predicted
+    subagents         "skip": an agent inside another graph keeps its plain messages; "isolate": a memory of its own for its run
+    strict            raise errors of ours instead of failing open
+    pause             seconds for which a store that failed is left alone
+
+    Without a thread id the memory lasts for one run. Put it after retry, fallback and routing middleware, so that it sees
+    the model that is called, and before prompt caching. Not together with SummarizationMiddleware, which destroys the history.
+    """
+
+    trace_policy = _TRACE
+
+    def __init__(
+        self, memory: OpticalMemory, *, thread: Thread = None, recall_tool: bool = True, automatic_recall: bool = True,
+        observe: bool = True, subagents: Subagents = "skip", strict: bool = False, pause: float = PAUSE,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.memory = memory
+        self.tools: Sequence[BaseTool] = [recall_memory(memory, thread=self._in_tool)] if recall_tool else []
+        self._thread, self._subagents = thread, subagents
+        self._automatic_recall, self._observes, self._strict = automatic_recall, observe, strict
+        self._health, self._reserved = Health(pause), Reserved()
+
+    # ----------------------------------------------------------------------------------------- hooks
+
+    def wrap_model_call(self, request: ModelRequest[Any], handler: Handler) -> ModelResponse[Any]:
+        """Call the model with the memory's context; once more with a smaller one where the model says it was too long."""
+        sent = self._prepared(request)
+        try:
+            response = handler(sent.request)
+        except ContextOverflowError:
+            sent = self._prepared(request, OVERFLOW_SHARE)
+            response = handler(sent.request)
+        self._observed(sent, response)
+        return response
+
+    async def awrap_model_call(self, request: ModelRequest[Any], handler: AsyncHandler) -> ModelResponse[Any]:
+        """`wrap_model_call`; what is ours runs in a worker thread."""
+        sent = await asyncio.to_thread(self._prepared, request)
+        try:
+            response = await handler(sent.request)
+        except ContextOverflowError:
+            sent = await asyncio.to_thread(self._prepared, request, OVERFLOW_SHARE)
+            response = await handler(sent.request)
+        await asyncio.to_thread(self._observed, sent, response)
+        return response
+
+    def after_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
+        """Remember what came after the last model call's messages: the answer."""
+        self._finished(list(state["messages"]), runtime)
+        return None
+
+    async def aafter_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
+        """`after_agent` in a worker thread."""
+        await asyncio.to_thread(self._finished, list(state["messages"]), runtime)
+        return None
+
+    # ----------------------------------------------------------------------------------------- one call
+
+    def _prepared(self, request: ModelRequest[Any], share: float = 1.0) -> Sent:
+        """The request with the context in place of its messages; with trimmed plain messages where that fails."""
+        try:
+            call = self._call(request, share)
+        except Exception as error:
+            self._failed(error, "a model call goes out unchanged")
+            return Sent(request)
+        if call is None:
+            return Sent(request)
+        try:
+            context = self._context(call)
+            return Sent(request.override(messages=answered(context.messages)), context)  # type: ignore[arg-type]
+        except Exception as error:
+            self._failed(error, "plain messages, trimmed to the budget, go to the model")
+            return Sent(request.override(messages=self._plain(call, error)))  # type: ignore[arg-type]
+
+    def _call(self, request: ModelRequest[Any], share: float) -> Call | None:
+        """What is asked; None where the memory has no part in this call."""
+        where = place(self._thread, self._subagents, request.runtime, request.messages)
+        self._warn(request, where)
+        if where is None or not request.messages:
+            return None
+        messages = paired(request.messages)
+        model = self._other_model(request.model)
+        window = self._window(request.model)
+        budget = int(min(window or self.memory.budget, self.memory.budget) * share)
+        settings = self.memory.settings(model)
+        repairs = unanswered(messages) * (settings.profile.message_overhead + settings.profile.call_overhead + 20)
+        last = messages[-1]
+        return Call(
+            where, messages, self._reserved.tokens(request, settings) + repairs, model, _sees(request.model),
+            str(last.text) if self._automatic_recall and last.type == "human" and not injected(last) else None,
+            budget if budget != self.memory.budget else None,
+        )  # fmt: skip
+
+    def _context(self, call: Call) -> Context:
+        self._health.check()
+        context = self.memory.project(
+            call.messages, thread=call.place.thread, query=call.query, model=call.model, budget=call.budget,
+            reserved=call.reserved, vision=call.vision,
+        )  # fmt: skip
+        self._health.well()
+        return context
+
+    def _plain(self, call: Call, error: Exception) -> list[BaseMessage]:
+        """The newest messages that fit into the budget, as they are; a too long newest result shows its head and tail."""
+        settings = self.memory.settings(call.model)
+        room = (call.budget or self.memory.budget) - call.reserved
+        numbers = self._numbers(call) if isinstance(error, BudgetError) else {}
+        messages, cut = trimmed(call.messages, room, message_counter(settings.profile), lambda m: numbers.get(id(m)))
+        if cut:
+            self._health.once("cut", "the newest message or tool result does not fit into the budget: its head and tail are shown")
+        return messages
+
+    def _numbers(self, call: Call) -> dict[int, int | None]:
+        """The turn of each message, by the message's identity; all are stored already."""
+        try:
+            found = self.memory.remember(call.place.thread, call.messages).turns
+        except Exception as error:
+            self._failed(error, "a cut message has no number")
+            return {}
+        return {id(message): number for message, number in zip(call.messages, found, strict=True)}
+
+    def _finished(self, messages: list[BaseMessage], runtime: Any) -> None:
+        try:
+            where = place(self._thread, self._subagents, runtime, messages)
+            if where is None or not messages:
+                return
+            self._health.check()
+            if where.ephemeral:
+                self.memory.forget(where.thread)
+            else:
+                self.memory.remember(where.thread, paired(messages))
+            self._health.well()
+        except Exception as error:
+            self._failed(error, "the end of a run is remembered with the next call")
+
+    def _observed(self, sent: Sent, response: Any) -> None:
+        """Note what was billed, where the provider says so."""
+        if not self._observes or sent.context is None or self._health.resting:
+            return
+        try:
+            answers = getattr(response, "result", None) or [response]
+            usage = next((m.usage_metadata for m in reversed(answers) if getattr(m, "usage_metadata", None)), None)
+            if usage:
+                self.memory.observe(usage, sent.context)
+        except Exception as error:
+            self._failed(error, "the usage of a call was not noted")
+
+    # ----------------------------------------------------------------------------------------- around it
+
+    def _failed(self, error: Exception, what: str) -> None:
+        """Called in an `except`: raise again when strict, else take note and go on."""
+        if self._strict and not isinstance(error, BudgetError):
+            raise error
+        self._health.failed(error, what)
+
+    def _in_tool(self, runtime: Any) -> str | None:
+        """The thread in which a tool of this agent runs."""
+        state = getattr(runtime, "state", None)
+        messages = state.get("messages", ()) if isinstance(state, dict) else getattr(state, "messages", ())
+        found = place(self._thread, self._subagents, runtime, messages)
+        return found.thread if found else None
+
+    def _other_model(self, model: Any) -> str | None:
+        """The name of a known model that is not the memory's own: it gets a plan that it can read."""
+        own = self.memory.config.model
+        name = str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
+        return name if own and name and _bare(name) != _bare(own) and known(name) else None
+
+    def _window(self, model: Any) -> int | None:
+        """What may go into the model by its own profile, in tokens; None if it does not say."""
+        profile = getattr(model, "profile", None) or {}
+        window = profile.get("max_input_tokens")
+        return int(window * WINDOW_SHARE) if isinstance(window, int) and window > 0 else None
+
+    def _warn(self, request: ModelRequest[Any], where: Place | None) -> None:
+        """Say once what keeps the memory from working as it should."""
+        if where is None and is_subagent(request.runtime):
+            self._health.once("subagent", 'an agent inside another graph is not remembered; pass subagents="isolate" or thread=')
+        elif where is None or where.ephemeral:
+            self._health.once("no thread", 'no thread id: the memory lasts for this run; pass {"configurable": {"thread_id": ...}} or thread=')
+        if any(getattr(m, "additional_kwargs", {}).get("lc_source") == "summarization" for m in request.messages):
+            self._health.once("summary", "SummarizationMiddleware removes history before the memory sees it: use one of the two")
+        if getattr(request.model, "use_previous_response_id", False):
+            self._health.once("previous", "use_previous_response_id sends only the newest messages: the memory has no effect, switch it off")
+
+
+def _sees(model: Any) -> bool | None:
+    """Can the model read images? False only where its profile says so; None leaves it to the memory's own profile."""
+    return False if (getattr(model, "profile", None) or {}).get("image_inputs") is False else None
+
+
+def _bare(name: str) -> str:
+    """A model's name without its provider."""
+    return name.rpartition(":")[2].rpartition("/")[2]

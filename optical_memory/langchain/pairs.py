@@ -1,0 +1,135 @@
+"""Complete pairs, and a plain history cut to size: what a provider accepts, made of the messages that the agent has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+Count = Callable[[Sequence[BaseMessage]], int]
+Handle = Callable[[BaseMessage], int | None]  # the number of the turn that a message belongs to, if it is stored
+
+UNANSWERED = "[no result: the call was interrupted]"
+LEAST = 200  # characters: no message is cut below this
+ANCHOR_SHARE = 4  # the run's first message may take a fourth of the room
+
+
+def rounds(messages: Sequence[BaseMessage]) -> list[list[BaseMessage]]:
+    """Messages in groups that stay together: one message, or an AI message with the results of its calls.
+
+    A result whose call does not stand right before it is left out: no provider takes it.
+    """
+    out: list[list[BaseMessage]] = []
+    for message in messages:
+        if not isinstance(message, ToolMessage):
+            out.append([message])
+        elif out and message.tool_call_id in _calls(out[-1][0]):
+            out[-1].append(message)
+    return out
+
+
+def paired(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The messages without results that lack their call."""
+    return [message for group in rounds(messages) for message in group]
+
+
+def answered(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The messages, and a result for each call that never got one: a call without one is refused by every provider."""
+    return [message for group in rounds(messages) for message in (*group, *_missing(group))]
+
+
+def unanswered(messages: Sequence[BaseMessage]) -> int:
+    """How many results `answered` adds."""
+    return sum(len(list(_missing(group))) for group in rounds(messages))
+
+
+def _calls(message: BaseMessage) -> dict[str, str]:
+    """The ids and names of a message's calls, those with broken arguments included."""
+    if not isinstance(message, AIMessage):
+        return {}
+    return {str(c["id"]): str(c["name"]) for c in (*message.tool_calls, *message.invalid_tool_calls) if c.get("id")}
+
+
+def _missing(group: Sequence[BaseMessage]) -> Iterator[ToolMessage]:
+    have = {m.tool_call_id for m in group if isinstance(m, ToolMessage)}
+    for call, name in _calls(group[0]).items():
+        if call not in have:
+            yield ToolMessage(UNANSWERED, tool_call_id=call, name=name, status="error")
+
+
+# --------------------------------------------------------------------------------------------- a plain history
+
+
+def trimmed(messages: Sequence[BaseMessage], room: int, count: Count, handle: Handle) -> tuple[list[BaseMessage], bool]:
+    """(the newest rounds that fit into `room` tokens, was one of them cut?).
+
+    The newest round is always there, and so is the message of the user that began the run; both are cut to head and tail
+    where they are too long. Pairs are whole, and the list begins with a human message where there is one.
+    """
+    groups = [[*group, *_missing(group)] for group in rounds(messages)]
+    if not groups:
+        return list(messages), False
+    chosen = _newest(groups, room, count, handle)
+    cut = any(chosen[index] is not groups[index] for index in chosen)
+    left = room - sum(count(group) for group in chosen.values())
+    for index in (i for i in range(len(groups) - 1, -1, -1) if i not in chosen):
+        left -= count(groups[index])
+        if left < 0:
+            break
+        chosen[index] = groups[index]
+    return [m for group in _from_human([chosen[i] for i in sorted(chosen)]) for m in group], cut
+
+
+def _newest(groups: Sequence[list[BaseMessage]], room: int, count: Count, handle: Handle) -> dict[int, list[BaseMessage]]:
+    """What never yields, by its place: the newest round and the message of the user that it answers."""
+    newest = len(groups) - 1
+    asked = next((i for i in range(newest, -1, -1) if groups[i][0].type == "human"), newest)
+    chosen = {}
+    if asked < newest:
+        chosen[asked] = _cut(groups[asked], max(room // ANCHOR_SHARE, room - count(groups[newest])), count, handle)
+        room -= count(chosen[asked])
+    chosen[newest] = _cut(groups[newest], room, count, handle)
+    return chosen
+
+
+def _from_human(groups: list[list[BaseMessage]]) -> list[list[BaseMessage]]:
+    """The groups from the first human message on; as they are where there is none."""
+    start = next((i for i, group in enumerate(groups) if group[0].type == "human"), 0)
+    return groups[start:]
+
+
+def _cut(group: list[BaseMessage], room: int, count: Count, handle: Handle) -> list[BaseMessage]:
+    """The group with its longest texts cut to head and tail until it fits; an AI message's own words and calls stay."""
+    longest = max(len(str(message.text)) for message in group)
+    out = group
+    while count(out) > room and longest > LEAST:
+        longest = max(LEAST, longest * 3 // 4)
+        out = [_shortened(message, longest, handle) for message in group]
+    return out
+
+
+def _shortened(message: BaseMessage, chars: int, handle: Handle) -> BaseMessage:
+    if message.type not in ("human", "tool") or len(str(message.text)) <= chars:
+        return message
+    number = handle(message)
+    content: Any = message.content
+    if isinstance(content, str):
+        return message.model_copy(update={"content": head_and_tail(content, chars, number)})
+    return message.model_copy(update={"content": [_short_block(block, chars, number) for block in content]})
+
+
+def _short_block(block: Any, chars: int, number: int | None) -> Any:
+    if isinstance(block, str):
+        return head_and_tail(block, chars, number)
+    text = block.get("text")
+    return block if not isinstance(text, str) else {**block, "text": head_and_tail(text, chars, number)}
+
+
+def head_and_tail(text: str, chars: int, number: int | None) -> str:
+    """The first two thirds and the last third of `chars` characters of a text, and how to get the rest."""
+    if len(text) <= chars:
+        return text
+    head = chars * 2 // 3
+    how = f"recall_memory('{number}') returns them" if number else "ask recall_memory for words of it"
+    return f"{text[:head]}\n[... {len(text) - chars} characters left out; {how} ...]\n{text[len(text) - (chars - head):]}"

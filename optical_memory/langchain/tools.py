@@ -1,0 +1,163 @@
+"""`recall_memory`: the tool by which a model gets turns of its conversation back, word for word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, InjectedToolArg
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from optical_memory.errors import OpticalMemoryError, StoreError, ThreadNotFoundError
+from optical_memory.langchain.health import log
+from optical_memory.langchain.where import configured
+from optical_memory.memory import Hit, OpticalMemory
+
+Resolve = Callable[[Any], str | None]  # from the tool's runtime (None outside of an agent) to the thread's name
+Count = Callable[[str], int]
+
+TOKENS = 1_500
+HITS = 5
+LEAST = 60  # tokens: less than this is not worth showing of a turn
+DESCRIPTION = (
+    "Look up earlier parts of this conversation, word for word. Use it whenever something was said or seen before that you cannot "
+    "read or find in what is in front of you: pages too small to read, turns that are only listed, exact strings, long results "
+    "that were cut. Give words to search for, or the number of a turn, or a range of turns."
+)  # fmt: skip
+TRY = 'Try fewer or other words, a "quoted phrase", a prefix*, or turn numbers such as "12" or "12-15".'
+
+
+class RecallArguments(BaseModel):
+    """What a model says to recall; `runtime` is put in by the agent and not shown to the model."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    query: str = Field(description='Words to search for, a "quoted phrase", a prefix*, or turn numbers such as "12" or "12-15".')
+    offset: int = Field(default=0, ge=0, description="Characters of a long turn to skip; a cut answer says which offset goes on.")
+    runtime: Annotated[Any, InjectedToolArg()] = None
+
+
+def recall_memory(memory: OpticalMemory, *, thread: str | Resolve | None = None, tokens: int = TOKENS) -> BaseTool:
+    """The tool `recall_memory(query, offset=0) -> text` for a memory.
+
+    `thread` names the thread, or finds its name from the tool's runtime; by default it is the run's `thread_id`.
+    The answer takes at most `tokens` by the memory's own counter. It never raises: what went wrong is said in the answer.
+    """
+    return RecallMemory(memory, thread, tokens)
+
+
+class RecallMemory(BaseTool):
+    """See `recall_memory`."""
+
+    name: str = "recall_memory"
+    description: str = DESCRIPTION
+    args_schema: type[BaseModel] = RecallArguments
+    _memory: OpticalMemory = PrivateAttr()
+    _thread: str | Resolve | None = PrivateAttr()
+    _tokens: int = PrivateAttr()
+
+    def __init__(self, memory: OpticalMemory, thread: str | Resolve | None, tokens: int) -> None:
+        super().__init__()
+        self._memory, self._thread, self._tokens = memory, thread, tokens
+
+    def _run(self, query: str, offset: int = 0, runtime: Any = None, *, config: RunnableConfig) -> str:
+        """The answer as text; never raises."""
+        try:
+            thread = self._named(runtime, config)
+            if thread is None:
+                return "Nothing is remembered here: this run has no thread. Answer from what is in front of you."
+            hits = _recall(self._memory, thread, query)
+            return told(hits, query, offset if len(hits) == 1 else 0, self._tokens, self._memory.settings().text) if hits else _nothing(query)
+        except ThreadNotFoundError:
+            return "Nothing is remembered of this conversation yet. Answer from what is in front of you."
+        except OpticalMemoryError as error:
+            log.warning("recall_memory: %s", error)
+            return "The memory cannot be read at the moment. Go on with what is in front of you, and try once more later."
+        except Exception:
+            log.exception("recall_memory(%r) failed", query)
+            return "The memory could not answer this. Go on with what is in front of you."
+
+    async def _arun(self, query: str, offset: int = 0, runtime: Any = None, *, config: RunnableConfig) -> str:
+        """`_run` in a worker thread."""
+        return await asyncio.to_thread(self._run, query, offset, runtime, config=config)
+
+    def _named(self, runtime: Any, config: RunnableConfig) -> str | None:
+        if callable(self._thread):
+            return self._thread(runtime)
+        return self._thread or config.get("configurable", {}).get("thread_id") or configured("thread_id")
+
+
+def _recall(memory: OpticalMemory, thread: str, query: str) -> list[Hit]:
+    """Recalled turns; only read, without growing stronger, where the database cannot be written now."""
+    try:
+        return memory.recall(thread, query, limit=HITS)
+    except ThreadNotFoundError:
+        raise
+    except StoreError:
+        return memory.search(thread, query, limit=HITS)
+
+
+def _nothing(query: str) -> str:
+    return f"Nothing found for {query!r}. {TRY}"
+
+
+# --------------------------------------------------------------------------------------------- the answer
+
+
+def told(hits: Sequence[Hit], query: str, offset: int, tokens: int, count: Count) -> str:
+    """Turns word for word within `tokens`, in the order of the talk; the best get most where not all fit."""
+    shown: dict[int, str] = {}
+    left = tokens
+    for index, hit in enumerate(hits):
+        share = left if index == len(hits) - 1 else max(left // 2, left - sum(count(_whole(h)) for h in hits[index + 1 :]))
+        text = _fitted(hit, query, offset, share, count)
+        if text:
+            shown[hit.turn] = text
+            left -= count(text) + 1
+        if left < LEAST:
+            break
+    rest = [h.turn for h in hits if h.turn not in shown]
+    more = [f"[also turns {', '.join(map(str, sorted(rest)))}: ask for them by number]"] if rest else []
+    return "\n".join([*(shown[n] for n in sorted(shown)), *more])
+
+
+def _label(hit: Hit) -> str:
+    date = f", {hit.created_at:%Y-%m-%d}" if hit.created_at else ""
+    return f"[turn {hit.turn}, {hit.role}{date}]"
+
+
+def _whole(hit: Hit) -> str:
+    return f"{_label(hit)} {hit.text}"
+
+
+def _fitted(hit: Hit, query: str, offset: int, room: int, count: Count) -> str:
+    """The turn, or as much of it as fits, from `offset` or around the place that was asked for; "" if nothing does."""
+    if not offset and count(_whole(hit)) <= room:
+        return _whole(hit)
+    if offset >= len(hit.text) > 0:
+        return f"{_label(hit)} has {len(hit.text)} characters; offset={offset} is past its end."
+    start = offset or _place(hit.text, query)
+    chars = min(len(hit.text) - start, room * 8)
+    while chars > 20:
+        text = _window(hit, start, chars)
+        if count(text) <= room:
+            return text
+        chars = chars * 4 // 5
+    return ""
+
+
+def _window(hit: Hit, start: int, chars: int) -> str:
+    end = min(len(hit.text), start + chars)
+    before = f"[... {start} characters before ...] " if start else ""
+    after = f' [... {len(hit.text) - end} characters follow: recall_memory("{hit.turn}", offset={end}) ...]' if end < len(hit.text) else ""
+    return f"{_label(hit)} {before}{hit.text[start:end]}{after}"
+
+
+def _place(text: str, query: str) -> int:
+    """Where to begin with a long turn: a little before the longest word of the query that stands in it."""
+    low = text.lower()
+    words = sorted({w.strip('"*').lower() for w in query.split()}, key=len, reverse=True)
+    found = next((at for w in words if len(w) > 2 and (at := low.find(w)) >= 0), 0)
+    return max(0, low.rfind("\n", 0, found - 200) + 1 if found > 400 else 0)
