@@ -7,6 +7,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path as FilePath
@@ -98,11 +99,16 @@ class OpticalMemory:
         """Tokens of a whole model call."""
         return self.config.budget or DEFAULT_BUDGET
 
-    def settings(self, model: str | None = None, budget: int | None = None) -> Settings:
-        """What a plan for this model and budget depends on. Raises ConfigError for a budget below 1."""
+    def settings(self, model: str | None = None, budget: int | None = None, vision: bool | None = None) -> Settings:
+        """What a plan for this model and budget depends on; `vision=False` is a model that cannot see.
+
+        Raises ConfigError for a budget below 1.
+        """
         if budget is not None and budget < 1:
             raise ConfigError(f"budget={budget!r}: give the tokens of a whole model call, 1 or more")
         chosen = self.profile if model in (None, self.config.model) else profile(str(model))
+        if vision is False and chosen.vision:
+            chosen = replace(chosen, vision=False, name=f"{chosen.name} (text only)")
         c = self.config
         return Settings(
             chosen, budget or self.budget, self._count, named(c.schedule), c.keep, c.low_mark, c.facts, c.horizon
@@ -175,16 +181,19 @@ class OpticalMemory:
 
     def project(
         self, messages: Sequence[object], *, thread: str, query: str | None = None, model: str | None = None,
-        budget: int | None = None, reserved: int = 0,
+        budget: int | None = None, reserved: int = 0, vision: bool | None = None,
     ) -> Context:  # fmt: skip
-        """`context` for a list that the caller holds: it is remembered first, and its own message objects are used."""
+        """`context` for a list that the caller holds: it is remembered first, and its own message objects are used.
+
+        With `vision=False`, for a model that cannot see, the memory comes as text only.
+        """
         remembered = self.remember(thread, messages)
         mine: dict[int, list[Any]] = {}
         for number, message in zip(remembered.turns, messages, strict=True):
             if number is not None and hasattr(message, "type"):
                 mine.setdefault(number, []).append(message)
         upto = max((n for n in remembered.turns if n is not None), default=None)
-        return self._context(thread, self.settings(model, budget), query, reserved, False, upto, mine)
+        return self._context(thread, self.settings(model, budget, vision), query, reserved, False, upto, mine)
 
     def _context(
         self, thread: str, settings: Settings, query: str | None, reserved: int, dry_run: bool, upto: int | None,
