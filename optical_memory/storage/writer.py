@@ -95,7 +95,8 @@ class Writer(Reader):
         path = self.path(now, branch_id=branch_id, upto=length)
         if end(path) != length:
             raise StoreError(f"branch {branch_id} of thread {now.key!r} has no turn {length}: it ends at {end(path)}")
-        return self._bump_one(now.id, branch_id=path[-1].branch_id if path else branch_id, length=length)
+        at = path[-1].branch_id if path else self.branches(now.id)[0].id  # before turn 1 only a root may go on
+        return self._bump_one(now.id, branch_id=at, length=length)
 
     def copy_thread(self, thread: ThreadRow, key: str, at: datetime) -> ThreadRow:
         """The same turns, branches, pages and images under a new name; plans, log and usage stay behind."""
