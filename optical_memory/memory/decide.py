@@ -28,7 +28,7 @@ def decide(
     after = proposal.tokens + state.reserved
     suffix = needed - _shared_prefix(state, proposal)
     reason, words = verdict(_situation(state, settings, needed, after, suffix, idle), settings.profile.price)
-    if reason is None or proposal.plan.segments == state.plan.segments:
+    if reason is None or (proposal.plan.through, proposal.plan.segments) == (state.plan.through, state.plan.segments):
         return None, "", words
     return proposal, _named(reason, standing), words
 

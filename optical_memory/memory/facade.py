@@ -30,7 +30,7 @@ from optical_memory.messages import Turn, as_given, as_langchain, from_stored, i
 from optical_memory.planning.context import READABLE, Plan, Segment, ranges
 from optical_memory.planning.decay import named
 from optical_memory.planning.tiers import DRAWN, Tier
-from optical_memory.storage import Path, Reader, StepRow, Store, ThreadRow
+from optical_memory.storage import Path, PlanRow, Reader, StepRow, Store, ThreadRow
 
 Clock = Callable[[], datetime]
 RETRIES = 5  # a plan is made outside the transaction; this often it is made again because the thread has grown
@@ -185,7 +185,8 @@ class OpticalMemory:
     ) -> Context:  # fmt: skip
         """`context` for a list that the caller holds: it is remembered first, and its own message objects are used.
 
-        With `vision=False`, for a model that cannot see, the memory comes as text only.
+        With another model or budget the plan is kept too, beside the memory's own, so that the prefix of a run stays;
+        no page is sealed and no step taken for it. `vision=False` is for a model that cannot see: text only.
         """
         remembered = self.remember(thread, messages)
         mine: dict[int, list[Any]] = {}
@@ -212,26 +213,36 @@ class OpticalMemory:
         mine: Mapping[int, Sequence[Any]],
     ) -> Context | None:  # fmt: skip
         """One attempt; None if the thread changed between planning and storing."""
-        now = self._clock()
+        now, mine_to_keep = self._clock(), self._own(settings)
         with self.store.read() as reader:
             row, path = self._path(reader, thread, upto)
-            own = self._own(settings) and upto in (None, row.length)
-            state, standing = load(reader, path, settings, reserved, now, self._own(settings))
-        idle = self._idle(row, now)
-        proposal, why, _ = decide(state, settings, standing is not None, idle)
-        plan, kept = state.plan, standing
-        if proposal is not None and (dry or not own):
-            plan, kept = proposal.plan, None
-        elif proposal is not None:
-            images = keep.render(self.store, path, state, proposal)
-            stored = keep.store_proposal(self.store, row, path, state, settings, proposal, images, why, now)
-            if stored is None:
-                return None
-            plan, kept = stored
-        view = View(thread, row, path, state, settings, plan, proposal, kept, why)
-        if not dry and own:
+            kept_here = not dry and (upto == row.length or (mine_to_keep and upto is None))
+            state, standing = load(reader, path, settings, reserved, now, mine_to_keep)
+            if kept_here and not mine_to_keep and current_tokens(state, settings) + reserved > settings.budget:
+                state, standing = load(reader, path, settings, reserved, now, False, blank=True)
+        still = standing is not None and not mine_to_keep  # another model's plan stands until it no longer fits
+        decided = None if still else decide(state, settings, standing is not None, self._idle(row, now))
+        proposal, why = decided[:2] if decided else (None, "")
+        settled: tuple[Plan, PlanRow | None] | None = (state.plan, standing)
+        if proposal is not None:
+            settled = (proposal.plan, None)
+        if proposal is not None and kept_here:
+            settled = self._settled(row, path, state, settings, proposal, why, now)
+        if settled is None:
+            return None
+        view = View(thread, row, path, state, settings, settled[0], proposal, settled[1], why)
+        if kept_here and mine_to_keep:
             self._called[thread] = now
-        return self._shown(view, query, mine, dry or not own)
+        return self._shown(view, query, mine, not kept_here)
+
+    def _settled(
+        self, row: ThreadRow, path: Path, state: State, settings: Settings, proposal: Proposal, why: str, now: datetime
+    ) -> tuple[Plan, PlanRow] | None:
+        """Put a proposal in force: with its pages and steps, or as a plan beside, for another model or budget."""
+        if not self._own(settings):
+            return keep.store_beside(self.store, row, path, state, settings, proposal, why, now)
+        images = keep.render(self.store, path, state, proposal)
+        return keep.store_proposal(self.store, row, path, state, settings, proposal, images, why, now)
 
     def _idle(self, row: ThreadRow, now: datetime) -> float | None:
         """Seconds since the last call whose bytes the provider may still have; None if there was none."""

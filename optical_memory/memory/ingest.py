@@ -9,13 +9,14 @@ sent are not deletions. Where the list departs from what is stored, the thread f
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from optical_memory.cost import image_size
-from optical_memory.messages import Message, chain, from_stored, group, is_open, turn_text
+from optical_memory.messages import Message, ToolCall, chain, from_stored, group, is_open, turn_text
 from optical_memory.planning.strength import importance
 from optical_memory.storage import MessageRow, NewMessage, NewTurn, PlacedMessage, Reader, ThreadRow, Writer, clip
 
@@ -233,7 +234,15 @@ def new_turn(messages: Sequence[Message], parent: str, count: Counter, skip: int
 
 
 def _tokens(message: Message, count: Counter) -> int:
-    return count(message.text) + sum(count(f"{c.name}{c.arguments}") for c in message.calls)
+    return count(message.text) + sum(max(count(c.name + a) for a in {c.arguments, spaced(c)}) for c in message.calls)
+
+
+def spaced(call: ToolCall) -> str:
+    """A call's arguments as clients write them on the wire, which may be longer than as they came."""
+    try:
+        return json.dumps(json.loads(call.arguments), ensure_ascii=False)
+    except ValueError:
+        return call.arguments
 
 
 def _first_time(messages: Sequence[Message]) -> datetime | None:

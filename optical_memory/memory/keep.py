@@ -65,6 +65,23 @@ def store_proposal(
     return plan, plan_row
 
 
+def store_beside(
+    store: Store, row: ThreadRow, path: Path, state: State, settings: Settings, proposal: Proposal, reason: str,
+    at: datetime,
+) -> tuple[Plan, PlanRow] | None:  # fmt: skip
+    """Store the plan of another model or budget, without pages, steps or log; None if the thread has changed."""
+    plan = replace(proposal.plan, segments=tuple(replace(s, page=None) for s in proposal.plan.segments))
+    with store.write() as writer:
+        now = writer.thread(row.key)
+        if now is None or (now.branch_id, now.length, now.version) != (row.branch_id, row.length, row.version):
+            return None
+        stored = writer.put_plan(
+            now, path, anchor=state.anchor or state.end, key=plan_key(settings), body=plan.to_json(), reason=reason,
+            tokens=plan.tokens, at=at,
+        )  # fmt: skip
+    return plan, stored
+
+
 def _stored_pages(
     writer: Writer, row: ThreadRow, path: Path, settings: Settings, placed: tuple[Placed, ...], at: datetime
 ) -> list[Placed]:

@@ -355,13 +355,19 @@ def segments_of(placed: Sequence[Placed], settings: Settings, facts_room: int) -
     if sheet:
         at = 1 + max(i for i, s in enumerate(body) if s.kind != "text")
         body.insert(at, Segment("facts", None, settings.text(sheet), text=sheet))
-    groups = sum(1 for i, s in enumerate(body) if s.kind != "text" and (i == 0 or body[i - 1].kind == "text"))
-    if groups == 0:
-        return body
-    around = groups * settings.profile.message_overhead
     drawn = any(s.kind in DRAWN for s in body)
-    preamble = PREAMBLE if drawn else ""
-    return [Segment("preamble", None, settings.text(preamble) + around if preamble else around, text=preamble), *body]
+    whole = [Segment("preamble", None, 0, text=PREAMBLE), *body] if drawn else body
+    groups = sum(1 for i, s in enumerate(whole) if s.kind != "text" and (i == 0 or whole[i - 1].kind == "text"))
+    return _with_overhead(whole, groups * settings.profile.message_overhead, settings)
+
+
+def _with_overhead(body: list[Segment], tokens: int, settings: Settings) -> list[Segment]:
+    """The first segment of ours carries the preamble's tokens and those of the messages around ours."""
+    for at, segment in enumerate(body):
+        if segment.kind != "text":
+            own = settings.text(PREAMBLE) if segment.kind == "preamble" else segment.tokens
+            return [*body[:at], replace(segment, tokens=own + tokens), *body[at + 1 :]]
+    return body
 
 
 def _segment(item: Placed, settings: Settings, body: list[Segment]) -> Segment:

@@ -28,11 +28,11 @@ def sealed_as(settings: Settings) -> str:
 
 
 def load(
-    reader: Reader, path: Path, settings: Settings, reserved: int, now: datetime, ladder: bool
+    reader: Reader, path: Path, settings: Settings, reserved: int, now: datetime, ladder: bool, *, blank: bool = False
 ) -> tuple[State, PlanRow | None]:
-    """The thread's state on this path, and the plan that is in force (None before the first)."""
+    """The thread's state on this path, and the plan in force (None before the first, and where `blank` asks for it)."""
     key = plan_key(settings)
-    standing = reader.plan(path, key)
+    standing = None if blank else reader.plan(path, key)
     plan = Plan.from_json(standing.body) if standing else Plan()
     pages = _pages(reader, path, plan, standing)
     spans = [_known(reader, path, page, tier, settings) for page, tier in _shown(pages, plan, standing)]

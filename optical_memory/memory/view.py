@@ -78,7 +78,7 @@ class View:
     def draw(self, reader: Reader, segment: Segment) -> PNGs:
         """A segment's images drawn from the text."""
         first, last = segment.turns or (0, 0)
-        known = self._known(first)
+        known = self._known(first, last)
         rows = reader.turns(self.path, first, last)
         if known is not None and segment.kind in known.looks:
             return draw(texts(rows, known), known.looks[segment.kind])  # type: ignore[index]
@@ -86,9 +86,9 @@ class View:
         turns = [turn_to_draw(row) for row in rows]
         return draw(turns, Look(parse_style(style), parse_sheet(sheet), ()), check=False)
 
-    def _known(self, first: int) -> Known | None:
+    def _known(self, first: int, last: int) -> Known | None:
         spans = [p.span for p in self.proposal.placed] if self.proposal else list(self.state.spans)
-        return next((s for s in spans if s.first == first), None)
+        return next((s for s in spans if (s.first, s.last) == (first, last)), None)
 
 
 def left_out(segments: Sequence[Segment], end: int) -> tuple[tuple[int, int], ...]:

@@ -43,7 +43,7 @@ def verdict(now: Situation, price: Price) -> tuple[Reason | None, str]:
     if now.idle is None or now.idle > price.ttl:
         since = "was never filled" if now.idle is None else f"went cold {now.idle - price.ttl:.0f} s ago"
         return "cold", f"the provider's cache {since}, so a change costs nothing extra and saves {saved} tokens"
-    turns = break_even(now.old, now.new, now.suffix, price)
+    turns = break_even(now.suffix, now.suffix - saved, 0, price)
     if turns <= now.horizon:
         return "pays", f"{saved} tokens a call are saved, which pays for the rewritten cache after {turns:.1f} calls"
     return (

@@ -1,0 +1,104 @@
+"""A context builder in the form of a recall-at-budget benchmark: `build(messages, budget, cost) -> messages`.
+
+`messages` are OpenAI-style dicts, `cost` tells what text and images cost: `text(str)`, `image(w, h)`, `served(w, h)`, `page` (a
+size that wastes nothing), `by_area` (does a shorter page cost less?). Out come OpenAI-style messages, pages as data URLs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from optical_memory.cost import Profile, profile
+from optical_memory.memory import Context, OpticalMemory
+from optical_memory.pages import Sheet
+
+Row = Mapping[str, Any]
+
+
+class Cost(Protocol):
+    """What the benchmark says of prices."""
+
+    name: str
+    image: Callable[[int, int], int]
+    served: Callable[[int, int], tuple[int, int]]
+    page: tuple[int, int]
+    by_area: bool
+    text: Callable[[str], int]
+
+
+def build(messages: Sequence[Row], budget: int, cost: Cost, reader: str = "ocr:tesseract") -> list[dict[str, Any]]:
+    """The context of `messages` for `budget` tokens at these prices, pages only as dense as `reader` reads."""
+    with _memory(budget, cost, reader) as memory:
+        memory.remember("talk", messages)
+        return _fitted(memory, messages, budget, cost)
+
+
+def _memory(budget: int, cost: Cost, reader: str) -> OpticalMemory:
+    return OpticalMemory(
+        "sqlite://", profile=reading(cost, reader), count=cost.text, budget=budget, keep=("turns", 1), low_mark=1.0,
+        schedule="never", facts=0.0,
+    )  # fmt: skip
+
+
+def reading(cost: Cost, reader: str) -> Profile:
+    """The profile of a reader at the benchmark's prices; a message's speaker costs three tokens at most."""
+    return replace(
+        profile(reader), name=f"{reader} at {cost.name}", image=cost.image, served=cost.served, text_factor=1.0,
+        message_overhead=4, call_overhead=1, sheet_steps=sheets(cost), max_images=10_000, max_side=100_000,
+    )  # fmt: skip
+
+
+def sheets(cost: Cost) -> tuple[Sheet, ...]:
+    """The page sizes that waste nothing at these prices: cropped rows where area is what costs, else whole pages."""
+    width, height = cost.page
+    if not cost.by_area:
+        return (Sheet(width, height, crop=False),)
+    steps = sorted({cost.image(width, h): h for h in range(height, 0, -1)}.values())  # the tallest page of each price
+    if len(steps) > 8:
+        return (Sheet(width, height, step=_step(steps)),)
+    highest = [max(h for h in range(1, height + 1) if cost.image(width, h) == cost.image(width, low)) for low in steps]
+    return tuple(Sheet(width, h, crop=False) for h in sorted(set(highest)))
+
+
+def _step(heights: Sequence[int]) -> int:
+    return min(b - a for a, b in zip(heights, heights[1:], strict=False))
+
+
+def _fitted(memory: OpticalMemory, messages: Sequence[Row], budget: int, cost: Cost) -> list[dict[str, Any]]:
+    """The context in the benchmark's form; planned again with a little less where its own count comes out higher."""
+    spare = 0
+    while True:
+        context = memory.context("talk", budget=budget - spare, dry_run=True)
+        made = as_rows(context, messages)
+        over = tokens(made, cost) - budget
+        if over <= 0:
+            return made
+        spare += over
+
+
+def as_rows(context: Context, messages: Sequence[Row]) -> list[dict[str, Any]]:
+    """OpenAI-style messages; those that were given come out as they were given."""
+    given = {row["id"]: dict(row) for row in messages if row.get("id")}
+    return [given.get(m.id) or row for m, row in zip(context.messages, context.to_openai(), strict=True)]
+
+
+def tokens(rows: Sequence[Row], cost: Cost) -> int:
+    """What the benchmark will count: a line of text for each message with words, and its images at their sizes."""
+    import base64
+
+    from optical_memory.cost import image_size
+
+    total = 0
+    for row in rows:
+        content = row.get("content")
+        blocks = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+        texts = [b["text"] for b in blocks if b["type"] == "text"]
+        texts += [f"{c['function']['name']}({c['function']['arguments']})" for c in row.get("tool_calls") or ()]
+        said = "\n".join(t for t in texts if t)
+        total += cost.text(f"{row.get('name') or row['role']}: {said}") if said else 0
+        for url in (b["image_url"]["url"] for b in blocks if b["type"] == "image_url"):
+            size = image_size(base64.b64decode(url.split(",", 1)[1]))
+            total += cost.image(*size) if size else 0
+    return total
