@@ -68,7 +68,7 @@ class ThreadNotFoundError(StoreError, LookupError):
 
     def __init__(self, thread: str, near: tuple[str, ...] = ()) -> None:
         self.thread, self.near = thread, near
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
         super().__init__(f"no thread {thread!r} is stored{hint} List them with: optical-memory threads")
 
 
