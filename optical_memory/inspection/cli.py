@@ -1,0 +1,531 @@
+"""The command `optical-memory`: see what a memory holds and what a model is about to see, and take it back.
+
+Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 the database
+needs an upgrade, 5 damage found, 6 refused, 130 interrupted. What is heavy loads inside the commands, so that `--help`
+stays quick.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from optical_memory.errors import ConfigError, OpticalMemoryError, StoreError, TranscriptError
+from optical_memory.inspection import opening, output
+
+if TYPE_CHECKING:
+    from optical_memory.memory import Context, OpticalMemory, Page
+
+
+def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning is a line on stderr, without the place in our source where it arose."""
+    output.note(f"warning: {message}")
+
+
+class Commands(TyperGroup):
+    """The commands; every error of ours ends in one line on stderr and its own exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        output.forgiving()
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _warned
+                return super().invoke(ctx)
+        except (OpticalMemoryError, KeyboardInterrupt) as error:
+            output.note("interrupted" if isinstance(error, KeyboardInterrupt) else f"error: {error}")
+            raise typer.Exit(opening.exit_code(error)) from None
+
+
+app = typer.Typer(
+    name="optical-memory",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Conversation memory that fades from text to pictures: look at it, search it, forget it.",
+)
+db_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
+app.add_typer(db_app, name="db")
+
+Db = Annotated[
+    str | None,
+    typer.Option("--db", envvar="OPTICAL_MEMORY_DB", metavar="URL", help="Database URL, or path of an SQLite file."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Thread = Annotated[str, typer.Argument(help="Name of the thread.")]
+Turns = Annotated[str, typer.Argument(help="Turns such as 3, 3-7 or 1,4-6.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="optical-memory")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from optical_memory import __version__
+
+        output.say(f"optical-memory {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Conversation memory that fades from text to pictures: look at it, search it, forget it."""
+
+
+def turn_numbers(text: str) -> list[int]:
+    """The turns that "3", "3-7", "3:7" or "1,4-6" name. Raises ConfigError."""
+    found: list[int] = []
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:[-:–]\s*(\d{1,9})\s*)?", piece)
+        if match is None or int(match[1]) < 1 or int(match[2] or match[1]) < int(match[1]):
+            raise ConfigError(f"turns {text!r} cannot be read: give 3, 3-7 or 1,4-6, counted from 1")
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return found
+
+
+def _span(text: str | None) -> tuple[int, int | None]:
+    """First and last turn of "3-7", "3-" or nothing."""
+    if text is None:
+        return 1, None
+    open_end = re.fullmatch(r"\s*(\d{1,9})\s*[-:]\s*", text)
+    if open_end:
+        return max(1, int(open_end[1])), None
+    numbers = turn_numbers(text)
+    return min(numbers), max(numbers)
+
+
+# --------------------------------------------------------------------------------------------- bringing in
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON Lines of OpenAI-style chat messages.")],
+    thread: Annotated[str | None, typer.Option("--thread", help="Name of the thread; else the file's.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model that will read it; stored with a new thread.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Tokens of a whole model call; stored with a new thread.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings; stored with a new thread.")] = None,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Remember transcripts: a thread for each file, all of a file or nothing of it."""
+    from optical_memory.inspection.importing import progress
+
+    done: list[dict[str, Any]] = []
+    with (
+        opening.changing(db, create=True, model=model, budget=budget, config=config) as memory,
+        progress("importing", len(files)) as shown,
+    ):
+        for file in files:
+            done.append(_imported(memory, file, thread or file.stem))
+            shown.advance()
+    for item in done:
+        if item["error"]:
+            output.note(f"error: {item['error']}")
+    output.show(done, json, _say_imported)
+    output.note(f"{memory.store.url}: {output.size(memory.store.size())}")
+    if any(item["error"] for item in done):
+        raise typer.Exit(opening.FAILED)
+
+
+def _imported(memory: OpticalMemory, file: Path, thread: str) -> dict[str, Any]:
+    from optical_memory.inspection.importing import transcript
+
+    told: dict[str, Any] = {
+        "file": str(file),
+        "thread": thread,
+        "turns": 0,
+        "new_turns": 0,
+        "messages": 0,
+        "error": None,
+    }
+    try:
+        messages = transcript(file)
+        done = memory.remember(thread, messages)
+    except TranscriptError as error:
+        known = error if error.file else TranscriptError(error.reason, file=str(file))
+        return told | {"error": str(known)}
+    return told | {"turns": done.length, "new_turns": done.added, "messages": len(messages)}
+
+
+def _say_imported(done: Sequence[dict[str, Any]]) -> None:
+    for item in done:
+        if not item["error"]:
+            output.say(
+                f"{output.safe(item['file'])}: {item['messages']:,} messages, {item['new_turns']:,} new turns "
+                f"in thread {output.safe(item['thread'])} ({item['turns']:,} in all)"
+            )
+
+
+# --------------------------------------------------------------------------------------------- looking
+
+
+@app.command()
+def threads(
+    match: Annotated[str | None, typer.Option(help="Only names that contain this.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    branches: Annotated[bool, typer.Option("--branches", help="With the branches of each.")] = False,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """List the threads, the one used last first."""
+    from optical_memory.inspection import looking, tables
+
+    with opening.reading(db) as memory:
+        found = looking.threads(memory, match, limit, branches)
+    output.show(found, json, tables.threads)
+
+
+@app.command()
+def show(
+    thread: Thread,
+    turns: Annotated[str | None, typer.Option("--turns", metavar="A-B", help="Only these turns.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="The whole text of each turn.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many of the newest; 0 for all.")] = 200,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Show the turns of a thread and how each is held now."""
+    from optical_memory.inspection import looking, tables
+
+    first, last = _span(turns)
+    with opening.reading(db, thread) as memory:
+        end = min(last or sys.maxsize, looking.length(memory, thread))
+        start = max(first, end - limit + 1) if limit else first
+        found = looking.turns(memory, thread, start, end)
+    if start > first:
+        output.note(f"note: turns {first} to {start - 1} are not listed: pass --limit 0 or --turns")
+    output.show(found, json, tables.whole_turns if full else tables.turns)
+
+
+@app.command()
+def context(
+    thread: Thread,
+    budget: Annotated[int | None, typer.Option(min=1, help="Tokens of a whole call, if not the thread's own.")] = None,
+    model: Annotated[str | None, typer.Option(help="Another model than the thread's own.")] = None,
+    reserved: Annotated[int, typer.Option(min=0, help="Tokens that the caller spends beside the memory.")] = 0,
+    query: Annotated[str | None, typer.Option(help="With what automatic recall would bring back for this.")] = None,
+    save: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the messages, images and a report.")] = None,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Show the next model call as it would be sent; nothing is changed by looking."""
+    from optical_memory.inspection import looking, tables
+
+    with opening.reading(db, thread) as memory:
+        made = memory.context(thread, query=query, budget=budget, model=model, reserved=reserved, dry_run=True)
+        report = looking.context_report(made, looking.plain_tokens(memory, thread, model))
+        parts = looking.parts(made, memory.settings(model).profile.image)
+    output.show(report, json, tables.context)
+    if save is not None:
+        _save(save, made, parts, report)
+
+
+def _save(to: Path, made: Context, parts: Any, report: dict[str, Any]) -> None:
+    from optical_memory.inspection.saving import save_context
+
+    files = save_context(to, made, parts, report)
+    total = sum(f.stat().st_size for f in files)
+    output.note(f"{to}: {len(files)} files, {output.size(total)}")
+
+
+@app.command()
+def page(
+    thread: Thread,
+    number: Annotated[int, typer.Argument(min=1, help="Number of the page.")],
+    tier: Annotated[str | None, typer.Option(help="At another tier: vivid, clear or dense.")] = None,
+    out: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Write the PNG; - for stdout.")
+    ] = None,
+    part: Annotated[int, typer.Option(min=1, help="Which image, where a page has several.")] = 1,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Show one page: size, tier, tokens; write it as PNG with -o."""
+    from optical_memory.inspection import looking, tables
+
+    if tier not in (None, "vivid", "clear", "dense"):
+        raise ConfigError(f"tier {tier!r} is not drawn: use vivid, clear or dense")
+    with opening.reading(db, thread) as memory:
+        found = looking.page(memory, thread, number, tier)
+    if part > len(found):
+        raise opening.NotFoundError(f"page {number} has no image {part}: pass --part 1 to {len(found)}")
+    if out is None:
+        output.show(looking.page_report(found), json, tables.pages)
+    else:
+        _write_page(out, found[part - 1])
+
+
+def _write_page(out: str, page: Page) -> None:
+    from optical_memory.inspection.saving import write
+
+    if out != "-":
+        write(Path(out), page.png)
+        output.note(f"{out}: {page.width} x {page.height} pixels, {output.size(len(page.png))}")
+        return
+    if sys.stdout.isatty():
+        raise opening.RefusedError("a terminal cannot show a PNG: write it to a file with -o FILE")
+    sys.stdout.buffer.write(page.png)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help='Words; "a phrase", a prefix* and turn ranges such as 3-7 work too.')],
+    thread: Annotated[str | None, typer.Option("--thread", help="Only in this thread.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Find turns by their words; looking makes nothing stronger."""
+    from optical_memory.inspection import looking, tables
+
+    with opening.reading(db) as memory:
+        found = looking.hits(memory, text, thread, limit)
+    output.show(found, json, tables.hits)
+    if not found:
+        output.note("nothing found")
+
+
+@app.command()
+def stats(
+    thread: Annotated[str | None, typer.Argument(help="Only this thread.")] = None, db: Db = None, json: Json = False
+) -> None:
+    """Count what is stored: turns, pages, images, bytes, tokens."""
+    from dataclasses import asdict
+
+    from optical_memory.inspection import tables
+
+    with opening.reading(db, thread) as memory:
+        found = memory.stats(thread)
+        told = {"database": memory.store.url, "thread": thread} | asdict(found)
+    output.show(told, json, tables.pairs)
+
+
+@app.command()
+def explain(
+    thread: Thread,
+    reserved: Annotated[int, typer.Option(min=0, help="Tokens that the caller spends beside the memory.")] = 0,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Say what fades next and why, and what has faded so far."""
+    from optical_memory.inspection import looking, tables
+
+    with opening.reading(db, thread) as memory:
+        told = {
+            "thread": thread,
+            "explanation": memory.explain(thread, reserved=reserved),
+            "if_asked_now": looking.step(memory.step(thread, dry_run=True)),
+            "log": [looking.step(s) for s in memory.steps(thread)],
+        }
+    output.show(told, json, tables.explanation)
+
+
+# --------------------------------------------------------------------------------------------- changing
+
+
+@app.command()
+def decay(
+    thread: Thread,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the newest step back instead.")] = False,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Let what is due fade now, or take the last step back."""
+    from optical_memory.inspection import looking, tables
+
+    if undo and dry_run:
+        raise ConfigError("--undo and --dry-run do not go together: `optical-memory explain` lists the steps")
+    with (opening.reading if dry_run else opening.changing)(db, thread) as memory:
+        done = memory.undo(thread) if undo else memory.step(thread, dry_run=dry_run)
+    output.show(looking.step(done) | {"dry_run": dry_run, "taken_back": undo}, json, tables.step)
+
+
+@app.command()
+def pin(thread: Thread, turns: Turns, db: Db = None, json: Json = False) -> None:
+    """Keep turns as text however old they grow."""
+    _pin(thread, turns, True, db, json)
+
+
+@app.command()
+def unpin(thread: Thread, turns: Turns, db: Db = None, json: Json = False) -> None:
+    """Let pinned turns fade again."""
+    _pin(thread, turns, False, db, json)
+
+
+def _pin(thread: str, turns: str, pinned: bool, db: str | None, json: bool) -> None:
+    from optical_memory.inspection import tables
+
+    with opening.changing(db, thread) as memory:
+        count = (memory.pin if pinned else memory.unpin)(thread, turn_numbers(turns))
+    output.show({"thread": thread, "pinned" if pinned else "unpinned": count}, json, tables.pairs)
+    output.note("shown from the next step on")
+
+
+@app.command()
+def forget(
+    thread: Thread,
+    turns: Annotated[str | None, typer.Option("--turns", metavar="A-B", help="Only these turns.")] = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only turns from before this ISO date (UTC).")
+    ] = None,
+    yes: Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Remove a thread, or some of its turns, for good: text, images and index."""
+    from dataclasses import asdict
+
+    from optical_memory.inspection import tables
+
+    numbers, moment = turn_numbers(turns) if turns else None, _moment(before)
+    with opening.reading(db, thread) as memory:
+        what = _what_goes(memory, thread, numbers, moment)
+    if dry_run:
+        output.show({"thread": thread, "would_go": what, "dry_run": True}, json, tables.pairs)
+        return
+    opening.confirmed(f"forget {what} for good", yes, lambda question: typer.confirm(question, err=True))
+    with opening.changing(db, thread) as memory:
+        gone = memory.forget(thread, turns=numbers, before=moment)
+        where = f"{memory.store.url}: {output.size(memory.store.size())}"
+    told = {"thread": thread} | asdict(gone)
+    output.show(told, json, tables.pairs)
+    output.note(f"{where}; backups, LangGraph's checkpoints and traces are out of reach")
+    if gone.held:
+        output.note("warning: another process still reads the old state; forget again when it has ended")
+
+
+def _what_goes(memory: OpticalMemory, thread: str, numbers: list[int] | None, before: datetime | None) -> str:
+    """In words, what `forget` would remove. Raises ThreadNotFoundError, and NotFoundError where nothing matches."""
+    found = memory.turns(thread)
+    if numbers is None and before is None:
+        return f"thread {thread!r} with all of its {len(found)} turns and every branch"
+    wanted = set(numbers or ())
+    chosen = [t.number for t in found if t.number in wanted or (before and t.created_at and t.created_at < before)]
+    if not chosen and before is None:
+        raise opening.NotFoundError(f"thread {thread!r} has no such turns: it ends at turn {len(found)}")
+    words = sum(len(t.text.split()) for t in found if t.number in set(chosen))
+    return f"{len(chosen)} turns ({_listed(chosen)}; {words:,} words) of thread {thread!r}"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    from optical_memory.planning.context import ranges
+
+    return ", ".join(output.turn_range(r) for r in ranges(numbers)) or "none with a time"
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time from ISO text, in UTC where it has no zone. Raises ConfigError."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--before {text!r} is no date: give 2026-01-31 or 2026-01-31T12:00") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+# --------------------------------------------------------------------------------------------- the database
+
+
+@db_app.command("upgrade")
+def db_upgrade(db: Db = None, json: Json = False) -> None:
+    """Bring the database's schema up to date, or make an empty database."""
+    from optical_memory.inspection import tables
+
+    with opening.changing(db, create=True) as memory:
+        before, _ = memory.store.revision()
+        memory.store.upgrade()
+        after, _ = memory.store.revision()
+        told = {"database": memory.store.url, "from": before, "to": after}
+    output.show(told, json, tables.pairs)
+
+
+@db_app.command("current")
+def db_current(db: Db = None, json: Json = False) -> None:
+    """Print the database's schema and the one that this version works with; changes nothing."""
+    from optical_memory.inspection import tables
+
+    opening.existing(db)
+    with opening.store(db) as store:
+        current, head = store.revision()
+        told = {"database": store.url, "current": current, "head": head, "up_to_date": current == head}
+    output.show(told, json, tables.pairs)
+
+
+@db_app.command("check")
+def db_check(db: Db = None, json: Json = False) -> None:
+    """Check structure, references, numbering, index and every image's hash; exit code 5 if something is wrong."""
+    opening.existing(db)
+    with opening.store(db) as store:
+        try:
+            problems = store.check()
+        except StoreError as error:
+            if type(error) is not StoreError:  # locked, old, read-only: not damage
+                raise
+            problems = [str(error)]
+    told = {"database": store.url, "sound": not problems, "problems": problems}
+    lines = [output.safe(p) for p in problems] or [f"{store.url}: sound"]
+    output.show(told, json, lambda _: output.say("\n".join(lines)))
+    if problems:
+        raise typer.Exit(opening.DAMAGED)
+
+
+@db_app.command("backup")
+def db_backup(file: Annotated[Path, typer.Argument(help="A new file.")], db: Db = None, json: Json = False) -> None:
+    """Write a consistent copy to a new file while others may write."""
+    from optical_memory.inspection import tables
+
+    opening.existing(db)
+    with opening.store(db) as store:
+        store.backup(file)
+        told = {"database": store.url, "backup": str(file), "bytes": file.stat().st_size}
+    output.show(told, json, tables.pairs)
+
+
+@app.command()
+def doctor(db: Db = None, json: Json = False) -> None:
+    """Say what this installation and its database look like, to paste into an issue."""
+    from optical_memory.inspection import tables
+    from optical_memory.inspection.health import report
+
+    output.show(report(opening.database(db)), json, tables.pairs)
+
+
+# --------------------------------------------------------------------------------------------- the demo
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for what is made.")] = Path(
+        "optical-memory-demo"
+    ),
+    transcript: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A conversation of yours instead, in JSON Lines.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Whose reading and counting is shown.")] = "claude-opus-5",
+    budget: Annotated[int, typer.Option(min=1_000, help="Tokens of a whole model call.")] = 16_000,
+) -> None:
+    """Let an agent work on this machine (no network, no key), and look at how its memory holds the conversation."""
+    from optical_memory.inspection.demo import run
+
+    run(out, transcript, model, budget)
+
+
+if __name__ == "__main__":
+    main()

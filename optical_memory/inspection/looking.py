@@ -1,0 +1,255 @@
+"""What the commands show, as plain values with stable keys: one source for the tables, --json and the report."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from optical_memory.inspection.opening import NotFoundError
+from optical_memory.messages import SOURCE
+from optical_memory.planning.tiers import DRAWN
+
+if TYPE_CHECKING:
+    from optical_memory.memory import Change, Context, Hit, OpticalMemory, Page, Step, ThreadInfo
+    from optical_memory.messages import Turn
+    from optical_memory.planning.context import Segment
+
+
+def moment(at: datetime | None) -> str | None:
+    """A time as ISO text in UTC."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+
+
+# --------------------------------------------------------------------------------------------- threads, turns
+
+
+def threads(memory: OpticalMemory, match: str | None, limit: int | None, branches: bool) -> list[dict[str, Any]]:
+    """The threads, the one used last first; with `branches` the abandoned ways of each too."""
+    found = [_thread(info) for info in memory.threads(match=match, limit=limit)]
+    for item in found if branches else ():
+        item["branches"] = _branches(memory, str(item["thread"]))
+    return found
+
+
+def _thread(info: ThreadInfo) -> dict[str, Any]:
+    return {
+        "thread": info.thread,
+        "turns": info.turns,
+        "tokens": info.tokens,
+        "branch_count": info.branches,
+        "created_at": moment(info.created_at),
+        "touched_at": moment(info.touched_at),
+    }
+
+
+def _branches(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        rows = reader.branches(row.id) if row else []
+    return [
+        {
+            "branch": b.id,
+            "parent": b.parent_id,
+            "departs_after_turn": b.after,
+            "last_turn": b.last,
+            "head": row is not None and b.id == row.branch_id,
+            "created_at": moment(b.created_at),
+        }
+        for b in rows
+    ]
+
+
+def length(memory: OpticalMemory, thread: str) -> int:
+    """How many turns the thread has; raises ThreadNotFoundError."""
+    known = next((t.turns for t in memory.threads(match=thread) if t.thread == thread), None)
+    return len(memory.turns(thread)) if known is None else known
+
+
+def turns(memory: OpticalMemory, thread: str, first: int, last: int | None) -> list[dict[str, Any]]:
+    """The turns `first`..`last`, oldest first, and how each is shown now."""
+    return [_turn(t) for t in memory.turns(thread, first=first, last=last)]
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    return {
+        "turn": turn.number,
+        "role": turn.role,
+        "name": turn.name,
+        "tier": turn.tier,
+        "tokens": turn.tokens,
+        "pinned": turn.pinned,
+        "created_at": moment(turn.created_at),
+        "text": turn.text,
+    }
+
+
+def hits(memory: OpticalMemory, query: str, thread: str | None, limit: int) -> list[dict[str, Any]]:
+    """The turns of one thread, or of all, that match best."""
+    names = [thread] if thread else [t.thread for t in memory.threads()]
+    found = [(hit.score, name, hit) for name in names for hit in memory.search(name, query, limit=limit)]
+    found.sort(key=lambda f: (-f[0], f[1], f[2].turn))
+    return [_hit(name, hit) for _, name, hit in found[:limit]]
+
+
+def _hit(thread: str, hit: Hit) -> dict[str, Any]:
+    return {
+        "thread": thread,
+        "turn": hit.turn,
+        "role": hit.role,
+        "score": round(hit.score, 3),
+        "created_at": moment(hit.created_at),
+        "text": hit.text,
+    }
+
+
+# --------------------------------------------------------------------------------------------- context
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One segment of a context, with what stands in it; images are PNG bytes."""
+
+    segment: Segment
+    images: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def kind(self) -> str:
+        """The segment's tier, or `preamble`, `facts`, `recalled`, `current`."""
+        return self.segment.kind
+
+
+def parts(context: Context, cost: Any) -> list[Part]:
+    """The segments of a context and the images of each; `cost` gives the tokens of an image of (width, height)."""
+    images = _ours(context)
+    return [Part(s, tuple(_taken(images, s, cost)) if s.kind in DRAWN else ()) for s in context.segments]
+
+
+def _ours(context: Context) -> Iterator[bytes]:
+    """The images that the memory put into a context, in order."""
+    for message in context.messages:
+        if message.additional_kwargs.get("lc_source") == SOURCE and isinstance(message.content, list):
+            for block in message.content:
+                if isinstance(block, Mapping) and block.get("type") == "image" and "base64" in block:
+                    yield base64.b64decode(block["base64"])
+
+
+def _taken(images: Iterator[bytes], segment: Segment, cost: Any) -> Iterator[bytes]:
+    """The next images, until they account for the segment's tokens."""
+    spent = 0
+    while spent < segment.tokens:
+        png = next(images, None)
+        if png is None:
+            return
+        spent += cost(*pixels(png))
+        yield png
+
+
+def pixels(png: bytes) -> tuple[int, int]:
+    """Width and height of a PNG."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def context_report(context: Context, plain: int) -> dict[str, Any]:
+    """How a context is made up; `plain` are the tokens of the same conversation as text."""
+    return {
+        "thread": context.thread,
+        "model": context.model,
+        "budget": context.budget,
+        "reserved": context.reserved,
+        "tokens": context.tokens,
+        "free": context.budget - context.reserved - context.tokens,
+        "text_tokens": plain,
+        "segments": [_segment(s) for s in context.segments],
+        "left_out": [list(r) for r in context.left_out],
+        "reason": context.reason or None,
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {"kind": segment.kind, "turns": list(segment.turns) if segment.turns else None, "tokens": segment.tokens}
+
+
+def plain_tokens(memory: OpticalMemory, thread: str, model: str | None = None) -> int:
+    """Tokens of the whole thread as plain text, by the rules of `model` or of the memory's own."""
+    profile = memory.settings(model).profile
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        sums = reader.turn_stats(reader.path(row)) if row else None
+    if sums is None:
+        return 0
+    around = sums.messages * profile.message_overhead + sums.calls * profile.call_overhead
+    return math.ceil(sums.tokens * profile.text_factor) + around
+
+
+# --------------------------------------------------------------------------------------------- pages, steps
+
+
+def page(memory: OpticalMemory, thread: str, number: int, tier: str | None) -> list[Page]:
+    """The images of one page, at the tier at which it is shown now or at another; raises NotFoundError."""
+    found = [p for p in memory.pages(thread, tier=tier) if p.number == number]  # type: ignore[arg-type]
+    if found:
+        return found
+    raise NotFoundError(_why_no_page(memory, thread, number, tier))
+
+
+def _why_no_page(memory: OpticalMemory, thread: str, number: int, tier: str | None) -> str:
+    drawn = sorted({t for t in DRAWN for p in memory.pages(thread, tier=t) if p.number == number}, key=DRAWN.index)
+    if drawn and tier is None:
+        return f"page {number} of thread {thread!r} is not shown as an image now: to draw it, {_tiers(drawn)}"
+    if drawn:
+        return f"page {number} of thread {thread!r} has no look {tier!r} with this model: {_tiers(drawn)}"
+    numbers = sorted({p.number for t in DRAWN for p in memory.pages(thread, tier=t)})
+    there = f"its pages are {numbers[0]} to {numbers[-1]}" if numbers else "it has no pages yet"
+    return f"thread {thread!r} has no page {number}: {there}"
+
+
+def _tiers(drawn: Sequence[str]) -> str:
+    return f"pass --tier {' or '.join(drawn)}"
+
+
+def page_report(pages: Sequence[Page]) -> list[dict[str, Any]]:
+    """What is to be said about the images of a page."""
+    return [
+        {
+            "page": p.number,
+            "part": p.part,
+            "turns": list(p.turns),
+            "tier": p.tier,
+            "width": p.width,
+            "height": p.height,
+            "tokens": p.tokens,
+            "bytes": len(p.png),
+            "sha256": p.sha256,
+        }
+        for p in pages
+    ]
+
+
+def step(done: Step) -> dict[str, Any]:
+    """A step, taken or to come."""
+    return {
+        "reason": done.reason,
+        "explanation": done.explanation,
+        "tokens_before": done.tokens_before,
+        "tokens_after": done.tokens_after,
+        "at_turn": done.at or None,
+        "created_at": moment(done.created_at),
+        "undone": done.undone,
+        "changes": [_change(c) for c in done.changes],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "turns": list(change.turns),
+        "before": change.before,
+        "after": change.after,
+        "tokens_before": change.tokens_before,
+        "tokens_after": change.tokens_after,
+        "readable_before": change.readable_before,
+        "readable_after": change.readable_after,
+    }

@@ -1,0 +1,206 @@
+"""What reaches the terminal: data on stdout, everything else on stderr, stored text never in command of either."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PIPED_WIDTH = 160  # columns of a table that goes to a file or another program
+_ACTIVE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+_TAGS = re.compile("[\U000e0000-\U000e0fff]")
+COLOURS = {
+    "text": "green",
+    "current": "bright_green",
+    "vivid": "bright_cyan",
+    "clear": "cyan",
+    "dense": "blue",
+    "card": "magenta",
+    "handle": "bright_black",
+    "facts": "yellow",
+    "recalled": "bright_yellow",
+    "preamble": "white",
+    "excerpt": "green",
+    "reserved": "bright_black",
+    "free": "bright_black",
+}
+
+
+def safe(text: object) -> str:
+    """Text of any origin with every control, bidi and invisible character shown instead of sent: ESC becomes ␛."""
+    return _TAGS.sub(_shown, _ACTIVE.sub(_shown, str(text)))
+
+
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
+
+
+def one_line(text: str, most: int = 120) -> str:
+    """The first words of a text on one line, at most `most` characters, harmless."""
+    line = " ".join(text[: most * 8].split())
+    return safe(line if len(line) <= most else line[: most - 1] + "…")
+
+
+def cells(text: str) -> int:
+    """Columns that a text takes in a terminal."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+
+
+def number(value: int) -> str:
+    """12345 as 12,345."""
+    return f"{value:,}"
+
+
+def turn_range(turns: Sequence[int] | None) -> str:
+    """(3, 7) as 3-7, (3, 3) as 3, None as nothing."""
+    if not turns:
+        return ""
+    return str(turns[0]) if turns[0] == turns[1] else f"{turns[0]}-{turns[1]}"
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them."""
+    amount = float(count)
+    for unit in ("B", "KB", "MB"):
+        if amount < 1024:
+            return f"{amount:,.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:,.1f} GB"
+
+
+# --------------------------------------------------------------------------------------------- streams
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console that adds nothing to its text: no markup, emoji or highlighting; colour for people only."""
+    from rich.console import Console
+
+    to = stream or sys.stdout
+    plain = not to.isatty() or "NO_COLOR" in os.environ
+    return Console(
+        file=to,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        soft_wrap=False,
+        color_system=None if plain else "auto",
+        width=None if to.isatty() else PIPED_WIDTH,
+        force_terminal=None if to.isatty() else False,
+    )
+
+
+def forgiving() -> None:
+    """Characters that the terminal's encoding lacks are written as escapes instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str = "") -> None:
+    """A line of data to stdout, as it is."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """A line for the person to stderr."""
+    sys.stderr.write(safe(text) + "\n")
+
+
+def as_json(value: Any) -> str:
+    """One JSON document; what could drive a terminal is escaped, which JSON allows inside its strings."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return _TAGS.sub(_escaped, _ACTIVE.sub(_escaped, text.replace("\t", "\\t")).replace("\r", "\\r"))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1] if ord(found[0]) != 0x7F else "\\u007f"
+
+
+def show(data: Any, json_wanted: bool, draw: Callable[[Any], None]) -> None:
+    """The same data as one JSON document, or drawn for a person."""
+    if json_wanted:
+        say(as_json(data))
+    else:
+        draw(data)
+
+
+# --------------------------------------------------------------------------------------------- tables
+
+
+def table(columns: Mapping[str, str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
+    """A table; each column is `left`, `right`, or `rest` (takes the room that is left, cut with …)."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(
+        box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False, show_edge=False
+    )
+    for name, kind in columns.items():
+        made.add_column(
+            Text(name),
+            justify="right" if kind == "right" else "left",
+            no_wrap=kind != "rest",
+            overflow="ellipsis",
+        )
+    for row in rows:
+        made.add_row(*(c if isinstance(c, Text) else Text(safe(c), no_wrap=True, overflow="ellipsis") for c in row))
+    return made
+
+
+def tier(name: str) -> Any:
+    """A tier's name in its colour; the name is always there, the colour only helps."""
+    from rich.text import Text
+
+    return Text(safe(name), style=COLOURS.get(name, ""))
+
+
+def bar(parts: Sequence[tuple[str, int]], whole: int, width: int = 60) -> Any:
+    """A budget as a bar of `width` cells: each part by its letter and colour, what is free as dots."""
+    from rich.text import Text
+
+    line = Text("[")
+    used = 0
+    for kind, tokens in parts:
+        upto = min(width, round(width * (used + tokens) / max(whole, 1)))
+        since = round(width * min(used, whole) / max(whole, 1))
+        line.append(_letter(kind) * max(0, upto - since), style=COLOURS.get(kind, ""))
+        used += tokens
+    line.append("." * max(0, width - len(line) + 1), style="bright_black")
+    return line + Text("]")
+
+
+def _letter(kind: str) -> str:
+    return {"preamble": "p", "reserved": "r", "recalled": "R", "current": "T"}.get(kind, kind[:1].upper())
+
+
+__all__ = [
+    "as_json",
+    "bar",
+    "cells",
+    "console",
+    "forgiving",
+    "note",
+    "number",
+    "one_line",
+    "safe",
+    "say",
+    "show",
+    "size",
+    "table",
+    "tier",
+    "turn_range",
+]

@@ -1,0 +1,245 @@
+"""How what `looking` found is drawn for a person in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from optical_memory.inspection import output
+from optical_memory.inspection.output import console, number, one_line, safe, size, turn_range
+
+Row = Mapping[str, Any]
+
+
+def day(at: str | None) -> str:
+    """An ISO time to the minute."""
+    return (at or "")[:16].replace("T", " ")
+
+
+def threads(rows: Sequence[Row]) -> None:
+    """A line for each thread, and for each of its branches where they were asked for."""
+    out = console()
+    columns = {
+        "thread": "rest",
+        "turns": "right",
+        "text tokens": "right",
+        "branches": "right",
+        "made": "left",
+        "last used": "left",
+    }
+    lines = (
+        (
+            one_line(r["thread"]),
+            number(r["turns"]),
+            number(r["tokens"]),
+            r["branch_count"],
+            day(r["created_at"]),
+            day(r["touched_at"]),
+        )
+        for r in rows
+    )
+    out.print(output.table(columns, lines))
+    for row in rows:
+        if row.get("branches"):
+            out.print()
+            out.print(_branches(row))
+
+
+def _branches(row: Row) -> Any:
+    columns = {"branch": "right", "from": "right", "departs after turn": "right", "last turn": "right", "": "left"}
+    lines = (
+        (b["branch"], b["parent"] or "", b["departs_after_turn"], b["last_turn"], "head" if b["head"] else "abandoned")
+        for b in row["branches"]
+    )
+    return output.table(columns, lines, f"branches of {safe(row['thread'])}")
+
+
+def turns(rows: Sequence[Row]) -> None:
+    """A line for each turn: number, speaker, age, how it is shown, tokens as text, and how it begins."""
+    newest = rows[-1]["turn"] if rows else 0
+    columns = {
+        "turn": "right",
+        "age": "right",
+        "time": "left",
+        "role": "left",
+        "shown as": "left",
+        "tokens": "right",
+        "": "left",
+        "begins": "rest",
+    }
+    lines = (
+        (
+            r["turn"],
+            newest - r["turn"],
+            day(r["created_at"]),
+            r["name"] or r["role"],
+            output.tier(r["tier"]),
+            number(r["tokens"]),
+            "pin" if r["pinned"] else "",
+            one_line(r["text"]),
+        )
+        for r in rows
+    )
+    console().print(output.table(columns, lines))
+
+
+def whole_turns(rows: Iterable[Row]) -> None:
+    """The turns word for word, each under a line of its own."""
+    for row in rows:
+        pinned = ", pinned" if row["pinned"] else ""
+        who, held = safe(row["name"] or row["role"]), row["tier"] + pinned
+        output.say(f"--- turn {row['turn']}, {who}, shown as {held}, {number(row['tokens'])} tokens")
+        output.say(safe(row["text"]))
+
+
+def hits(rows: Sequence[Row]) -> None:
+    """A line for each turn found."""
+    columns = {"thread": "left", "turn": "right", "role": "left", "score": "right", "text": "rest"}
+    lines = (
+        (one_line(r["thread"], 40), r["turn"], r["role"], f"{r['score']:.2f}", one_line(r["text"], 200)) for r in rows
+    )
+    console().print(output.table(columns, lines))
+
+
+# --------------------------------------------------------------------------------------------- context
+
+
+def context(report: Row) -> None:
+    """The next call: its budget as a bar, and a line for each segment."""
+    out = console()
+    budget, used, held = report["budget"], report["tokens"], report["reserved"]
+    share = 100 * (used + held) / max(budget, 1)
+    filled = f"{used:,} of {budget:,} tokens ({share:.0f} % with {held:,} reserved)"
+    out.print(f"{safe(report['thread'])}: {filled}; as plain text {report['text_tokens']:,}")
+    out.print(f"as {safe(report['model'])} reads and counts")
+    kinds = [("reserved", held)] if held else []
+    out.print(output.bar([*kinds, *((s["kind"], s["tokens"]) for s in report["segments"])], budget))
+    columns = {"segment": "left", "turns": "left", "tokens": "right", "share": "right"}
+    lines = (
+        (
+            output.tier(s["kind"]),
+            turn_range(s["turns"]),
+            number(s["tokens"]),
+            f"{100 * s['tokens'] / max(budget, 1):.1f} %",
+        )
+        for s in report["segments"]
+    )
+    out.print(output.table(columns, lines))
+    if report["left_out"]:
+        out.print(f"Not shown, one recall away: turns {', '.join(turn_range(r) for r in report['left_out'])}")
+
+
+def pages(rows: Sequence[Row]) -> None:
+    """What is to be said about the images of a page."""
+    columns = {
+        "page": "right",
+        "part": "right",
+        "turns": "left",
+        "shown as": "left",
+        "pixels": "left",
+        "tokens": "right",
+        "size": "right",
+        "sha-256": "rest",
+    }
+    lines = (
+        (
+            r["page"],
+            r["part"] + 1,
+            turn_range(r["turns"]),
+            output.tier(r["tier"]),
+            f"{r['width']} x {r['height']}",
+            number(r["tokens"]),
+            size(r["bytes"]),
+            r["sha256"],
+        )
+        for r in rows
+    )
+    console().print(output.table(columns, lines))
+
+
+# --------------------------------------------------------------------------------------------- steps, stats
+
+
+def step(row: Row) -> None:
+    """A step and its changes."""
+    out = console()
+    done = "taken back" if row["taken_back"] else row["explanation"]
+    out.print(f"{safe(done)}: {number(row['tokens_before'])} tokens before, {number(row['tokens_after'])} after")
+    changes(row["changes"], out)
+
+
+def changes(rows: Sequence[Row], out: Any) -> None:
+    """A line for each span that changes its tier; the readable share is an estimate from the model's profile."""
+    if not rows:
+        return
+    columns = {
+        "turns": "left",
+        "from": "left",
+        "to": "left",
+        "tokens": "right",
+        "after": "right",
+        "readable": "right",
+        "then": "right",
+    }
+    lines = (
+        (
+            turn_range(c["turns"]),
+            output.tier(c["before"]),
+            output.tier(c["after"]),
+            number(c["tokens_before"]),
+            number(c["tokens_after"]),
+            f"{100 * c['readable_before']:.0f} %",
+            f"{100 * c['readable_after']:.0f} %",
+        )
+        for c in rows
+    )
+    out.print(output.table(columns, lines))
+
+
+def explanation(report: Row) -> None:
+    """Why tiers change next, or why not; what a step asked for now would do; what was done so far."""
+    out = console()
+    out.print(safe(report["explanation"]))
+    due = report["if_asked_now"]
+    out.print(f"A step asked for now (`optical-memory decay`) would change {len(due['changes'])} spans.")
+    changes(due["changes"], out)
+    columns = {
+        "at turn": "right",
+        "when": "left",
+        "reason": "left",
+        "changes": "right",
+        "tokens": "right",
+        "after": "right",
+        "": "left",
+    }
+    lines = (
+        (
+            s["at_turn"] or "",
+            day(s["created_at"]),
+            s["reason"] or "",
+            len(s["changes"]),
+            number(s["tokens_before"]),
+            number(s["tokens_after"]),
+            "undone" if s["undone"] else "",
+        )
+        for s in report["log"]
+    )
+    if report["log"]:
+        out.print(output.table(columns, lines, "Steps taken"))
+
+
+def pairs(report: Row) -> None:
+    """A name and a value on each line."""
+    wide = max(len(name) for name in report)
+    for name, value in report.items():
+        output.say(f"{name.replace('_', ' '):<{wide}}  {_value(value)}")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{safe(k)} {_value(v)}" for k, v in value.items()) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return number(value)
+    return safe(value) if value is not None else "-"
