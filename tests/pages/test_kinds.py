@@ -1,0 +1,91 @@
+"""The picture is compact, what it says is not changed."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optical_memory.pages.compact import compact_json
+from optical_memory.pages.kinds import blocks, normalise
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ('{"name": "Mia Li", "age": 33, "zip": "78750", "ok": true}', '{name:Mia Li, age:33, zip:"78750", ok:true}'),
+        ('[{"id": 1, "to": "ATL"}, {"id": 2, "to": "SEA"}]', "[id|to↵1|ATL↵2|SEA]"),
+        ('[{"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 4}}]', "[a(b|c)↵1|2↵3|4]"),
+        ('book({"user_id":"mia_li_3668","n":1.50})', "book({user_id:mia_li_3668, n:1.50})"),
+        ('→ search: {"a": "x, y", "a": "true"}', '→ search: {a:"x, y", a:"true"}'),
+        ('{"t": "07:00:00", "e": ""}', '{t:07:00:00, e:""}'),
+        ("def f():\n    if x:\n        return 1\n    y", "def f():↵›if x:↵››return 1↵›y"),
+        ("a:\n  b:\n    c: 1", "a:↵›b:↵››c: 1"),
+        ("\tx\n\t\ty", "›x↵››y"),
+        ("     1→def f():\n     2→\treturn", "1→def f():↵2→›return"),
+        ("name      size   date", "name  size  date"),
+        ("==========\nTitle\n----------", "===↵Title↵---"),
+        ("**Note** that f(**a, **b) is 2**3", "*Note* that f(**a, **b) is 2**3"),
+        ("| a   | b |\n|-----|:--|\n| 1   | 2 |", "|a|b|↵|1|2|"),
+        ("x" * 100, "xxx⟨×100⟩"),
+        ("retry\n" * 12, "retry⟨×12⟩"),
+        ("a\r\nb\n \n\n c", "a↵b¶›c"),
+        ('```python\nx = {"a": "b"}\n```', '```python↵x = {"a": "b"}↵```'),
+    ],
+)
+def test_text_is_drawn_like_this(text, drawn):
+    assert normalise(text) == drawn
+
+
+@given(values)
+def test_numbers_keep_their_digits_and_no_word_is_lost(value):
+    text = json.dumps({"k": value}, ensure_ascii=False)
+    short = compact_json(text)
+    assert len(short) <= len(text)
+
+    def scalars(item):
+        if isinstance(item, dict):
+            return [s for pair in item.items() for s in (*scalars(pair[0]), *scalars(pair[1]))]
+        return [s for part in item for s in scalars(part)] if isinstance(item, list) else [item]
+
+    for scalar in scalars(value):
+        shown = scalar if isinstance(scalar, str) else json.dumps(scalar)
+        assert shown in short or json.dumps(scalar, ensure_ascii=False) in short
+
+
+@pytest.mark.parametrize("text", ["12", "-1.5e3", "true", "null", "", " a", "a,b", "a|b", '"', "{", "[x]", "-", "NaN"])
+def test_strings_that_could_be_taken_for_something_else_keep_their_quotes(text):
+    assert compact_json(json.dumps({"k": text})) == "{k:" + json.dumps(text) + "}"
+
+
+@given(st.text(max_size=300))
+def test_blocks_joined_are_the_text(text):
+    assert "".join(block for _, block in blocks(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":' * 9000, "[" * 90000, '[{"a": [' * 9000, "{" * 999 + "}" * 999, '{"a": 1e999999}']
+)
+def test_what_only_looks_like_json_stays_as_it_is(text):
+    assert compact_json(text).replace(" ", "")[:40] == text.replace(" ", "")[:40].replace(
+        '{"a":1e999999}', "{a:1e999999}"
+    )
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a@", "a.", "_a", "**a ", "| a ", "\n", "```\n", " x\n", '{"a":', "[[", "你", "a\u0301", "\0", "a  ", "1→\t"],
+)
+def test_hostile_repetition_takes_linear_time(unit):
+    start = time.perf_counter()
+    normalise(unit * (200_000 // len(unit)))
+    assert time.perf_counter() - start < 2.0  # alone about 0.05 seconds; quadratic work would take minutes

@@ -1,0 +1,162 @@
+"""A page is the same bytes in any process, and content cannot leave its box."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from optical_memory.pages import RENDERER, Sheet, Style, TurnText, layout, render_page
+from optical_memory.pages.layout import MARGIN
+from optical_memory.pages.render import RULE_GREY, pixels
+
+SHEET = Sheet(448, 448, 28)
+SHADES = " .:*#"  # paper to full ink
+
+GOLDEN_12 = """
+| .:    :.
+| .#    *.
+| .#    *.  .:: :
+| .#    *. .#:.*#
+| .######. *:  .#
+| .#    *. *.   #
+| .#    *. *.   #
+| .#    *. :*  :#
+| .#    *.  ***:#
+|  .           .#
+|           :..*:
+|           :::.  :*****:
+"""
+GOLDEN_7 = """
+|..  :
+|.:  : .::
+|.*:::.: *
+|.:  :.. :
+|.:  : *.*
+| .  . ..*
+|      ::: :::.
+"""
+
+
+def letters(image: np.ndarray) -> list[str]:
+    """A picture as rows of characters: five shades."""
+    return ["".join(SHADES[round((255 - int(value)) / 255 * 4)] for value in row).rstrip() for row in image]
+
+
+def drawn(text: str, size: int, width: int) -> list[str]:
+    """The first line of a page with this text, after the turn's mark, as letters."""
+    page = layout([TurnText(1, "user", text)], Style(size), SHEET)[0]
+    at = int(page.x[2]) // 4
+    return letters(pixels(page)[MARGIN : MARGIN + size, at : at + width])
+
+
+def same(got: list[str], wanted: str) -> None:
+    """Compare pictures; a difference prints both."""
+    want = [row[1:].rstrip() for row in wanted.strip("\n").split("\n")]
+    assert got == want, "\n".join(["got:", *(f"|{row}" for row in got), "wanted:", *(f"|{row}" for row in want)])
+
+
+def test_letters_at_twelve_pixels_look_like_this():
+    same(drawn("Hg_", 12, 26), GOLDEN_12)
+
+
+def test_letters_at_seven_pixels_look_like_this():
+    same(drawn("Hg_", 7, 16), GOLDEN_7)
+
+
+@pytest.mark.parametrize("size", range(5, 25))
+def test_underscores_and_descenders_survive_at_every_size(size):
+    page = layout([TurnText(1, "user", "____ gpqy")], Style(size), SHEET)[0]
+    image = 255 - pixels(page)[MARGIN : MARGIN + size].astype(int)
+    start, stop = int(page.x[2]) // 4 + 1, int(page.x[6]) // 4 - 2
+    bar = image[-2:, start:stop].sum(axis=0)
+    assert bar.min() >= 70  # an even bar, more than a quarter of full ink
+    below = image[-(size // 5 + 1) :, int(page.x[7]) // 4 :]
+    assert below.max() >= 80
+
+
+def test_bytes_are_the_same_in_another_process():
+    code = (
+        "import hashlib; from optical_memory.pages import *\n"
+        "page = layout([TurnText(1, 'user', 'Grüße, Ωmega и Мир ↵ \\u202e 12_345', '2024-01-02', 'Mia')] * 30,"
+        " Style(8, bold=True), Sheet(448, 448, 28))[0]\n"
+        "print(hashlib.sha256(render_page(page)).hexdigest(), RENDERER)"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(runs) == 1
+    assert RENDERER in runs.pop()
+
+
+def test_the_order_in_which_glyphs_were_first_drawn_changes_nothing():
+    texts = ["zyx 987 Ω", "abc 123 Я", "zyx abc Ω Я 1"]
+    sizes = {
+        n: hashlib.sha256(render_page(layout([TurnText(1, "user", texts[2])], Style(n), SHEET)[0])).digest()
+        for n in (13, 17)
+    }
+    render_page(layout([TurnText(1, "user", texts[0])], Style(13), SHEET)[0])
+    again = render_page(layout([TurnText(1, "user", texts[2])], Style(13), SHEET)[0])
+    assert hashlib.sha256(again).digest() == sizes[13]
+
+
+def test_threads_may_draw_at_once():
+    pages = [
+        layout([TurnText(1, "user", chr(0x391 + n) * 20 + chr(0x410 + n))], Style(19), SHEET)[0] for n in range(16)
+    ]
+    results: dict[int, bytes] = {}
+    threads = [threading.Thread(target=lambda n=n: results.update({n: render_page(pages[n])})) for n in range(16)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert results == {n: render_page(page) for n, page in enumerate(pages)}
+
+
+def test_a_png_reader_gets_back_the_pixels():
+    page = layout([TurnText(1, "user", "Hello, world. " * 99)], Style(9), SHEET)[0]
+    with Image.open(io.BytesIO(render_page(page))) as image:
+        assert (image.mode, image.size, image.format) == ("L", (page.width, page.height), "PNG")
+        assert np.array_equal(np.asarray(image), pixels(page))
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.text(st.characters(exclude_categories=()), max_size=600), st.integers(5, 24), st.booleans())
+def test_content_never_leaves_its_box_and_never_touches_the_gutter(text, size, bold):
+    image = pixels(page := layout([TurnText(7, "user", text)], Style(size, bold=bold), SHEET)[0])
+    blank = pixels(layout([TurnText(7, "user", "")], Style(size, bold=bold), SHEET)[0])
+    gutter, rows = image[:, : page.left - 1], min(len(image), len(blank))
+    assert np.array_equal(gutter[:rows], blank[:rows, : page.left - 1])
+    assert (gutter[rows:, : page.left - 2] == 255).all()
+    assert (gutter[:, page.left - 2] == RULE_GREY).all()
+    assert (image[:MARGIN, page.left :] == 255).all()
+    assert (image[-MARGIN:, page.left :] == 255).all()
+    assert (image[:, -MARGIN + 1 :] == 255).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.characters(exclude_categories=()))
+def test_every_character_leaves_ink(char):
+    """Nothing is invisible but blanks: each character is drawn as itself or as a code."""
+    page = layout([TurnText(1, "user", f"|{char}|")], Style(12), SHEET)[0]
+    bare = layout([TurnText(1, "user", "||")], Style(12), SHEET)[0]
+    if not char.isspace():
+        assert (255 - pixels(page).astype(int)).sum() > (255 - pixels(bare).astype(int)).sum()
+
+
+def test_bold_is_darker_and_marks_what_matters():
+    plain, bold = (
+        layout([TurnText(1, "user", "code HAT-136 it is")], Style(9, bold=b), SHEET)[0] for b in (False, True)
+    )
+    assert bold.lines() == plain.lines()
+    assert pixels(bold).sum() < pixels(plain).sum()
+    assert (bold.glyphs != plain.glyphs).sum() == len("HAT-136")
