@@ -34,7 +34,7 @@ def salient(text: str) -> NDArray[np.bool_]:
     return strong
 
 
-TOKEN = re.compile(rf"[^\W_](?:[\w{re.escape(INSIDE)}]*\w)?|[$€£#@_/~]\w[\w{re.escape(INSIDE)}]*")
+TOKEN = re.compile(rf"[^\W_](?:[\w{re.escape(INSIDE)}]*\w)?|[$€£#@_/~]\w(?:[\w{re.escape(INSIDE)}]*\w)?")
 DIGIT = re.compile(r"\d")
 
 
