@@ -19,7 +19,7 @@ def message(chain: str, external_id: str | None = None, *, role: str = "user", d
 
 def turn(text: str, *, role: str = "user", ids: Sequence[str] = (), **fields: Any) -> NewTurn:
     """A turn of one message, or of one for each id."""
-    chains = [f"{text}/{i}" for i in range(max(1, len(ids)))]
+    chains = [f"{text[:40]}/{i}" for i in range(max(1, len(ids)))]
     messages = [message(c, i, role=role) for c, i in zip(chains, ids or [None], strict=True)]  # type: ignore[list-item]
     return NewTurn(role, text, len(text.split()), messages, **fields)
 

@@ -1,0 +1,116 @@
+"""Every promise of the store's fast tests on PostgreSQL too, and what two servers do to one database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from optical_memory.errors import ReadOnlyError, SchemaError, StoreError
+from optical_memory.storage import Store
+from optical_memory.storage.migrate import alembic_config
+from optical_memory.storage.schema import HEAD, metadata
+from tests.slow.postgres import cluster
+from tests.slow.test_storage_processes import append_many, first_use, read_until, run
+from tests.storage.makers import begun, texts
+
+# the same functions, collected here a second time: they take the `store` of this module
+from tests.storage.test_forget import *  # noqa: F403
+from tests.storage.test_pages import *  # noqa: F403
+from tests.storage.test_paths import *  # noqa: F403
+from tests.storage.test_search import *  # noqa: F403
+from tests.storage.test_turns import *  # noqa: F403
+
+pytestmark = pytest.mark.slow
+_fresh = count()
+
+# what these promise is about a file
+del test_no_byte_of_it_stays_on_disk, test_erase_says_when_a_reader_holds_on  # noqa: F821
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with cluster() as url:
+        yield url
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    """A new, empty database on the server."""
+    name = f"memory_{next(_fresh)}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    made = Store(url, lock_timeout=5)
+    yield made
+    made.close()
+
+
+def test_two_servers_share_a_thread(url: str) -> None:
+    """4 processes x 200 appends and 2 readers: numbered without gaps, nothing lost."""
+    answers = run(*[(append_many, (url, f"w{i}", 200)) for i in range(4)], *[(read_until, (url, 800))] * 2)
+    assert [answer[0] for answer in answers[:4]] == [200] * 4
+    assert all(isinstance(looks, int) for looks in answers[4:])
+    store = Store(url)
+    with store.read() as reader:
+        rows = reader.turns(reader.path(reader.threads()[0]))
+    assert [row.number for row in rows] == list(range(1, 801))
+    assert len({row.text for row in rows}) == 800
+    assert store.check() == []
+    store.close()
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_eight_processes_start_on_an_empty_database(url: str, round_: int) -> None:
+    """All succeed, there is one schema."""
+    assert run(*[(first_use, (url,))] * 8) == [HEAD] * 8
+
+
+def test_the_migrations_make_exactly_the_tables_that_are_queried(store: Store) -> None:
+    """No drift but the column of the index; and down and up again."""
+    with store.write() as writer:
+        connection = writer._connection
+        command.check(alembic_config(connection))
+        command.downgrade(alembic_config(connection), "base")
+        assert set(sa.inspect(connection).get_table_names()) == {"alembic_version"}
+        command.upgrade(alembic_config(connection), "head")
+        assert set(metadata.tables) < set(sa.inspect(connection).get_table_names())
+    begun(store, "a")
+    assert texts(store) == ["a"]
+
+
+def test_a_newer_database_is_refused(store: Store, url: str) -> None:
+    """With what is there, what is needed and what to type."""
+    begun(store, "a")
+    with store.write() as writer:
+        writer._connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    newer = Store(url)
+    with pytest.raises(SchemaError, match="pip install --upgrade"), newer.read():
+        pass
+    newer.close()
+
+
+def test_a_reader_cannot_write(store: Store) -> None:
+    """The transaction itself is read-only."""
+    begun(store, "a")
+    with pytest.raises(ReadOnlyError), store.read() as reader:
+        reader._connection.exec_driver_sql("DELETE FROM message")
+
+
+def test_care_works_or_says_what_does(store: Store, tmp_path: object) -> None:
+    """vacuum, erase and size do their work; a backup names the server's own tool."""
+    begun(store, "a")
+    store.vacuum()
+    assert store.erase()
+    assert store.size() > 1_000_000
+    with pytest.raises(StoreError, match="pg_dump"):
+        store.backup(f"{tmp_path}/copy.db")
