@@ -15,15 +15,14 @@ TURNING = re.compile(  # what turns a meaning round
     r"\b(?:not|never|no|none|nothing|without|cannot|don't|can't|won't|isn't|didn't|doesn't|wasn't|instead)\b",
     re.IGNORECASE,
 )
-INSIDE = "_.,-@:/+%$€£#&'’"  # what may stand inside a token besides letters and digits
 ENDING = ".!?:;↵¶⟫›•*–—\"'([{|"  # a capital after one of these says nothing
 
 
 def salient(text: str) -> NDArray[np.bool_]:
     """Which characters belong to what must survive: ids, numbers, dates, mails, codes, names, negations.
 
-    A token is a run of letters, digits and `INSIDE`; it counts if it holds a digit, an inner @ or _, is all capitals,
-    or is capitalised inside a sentence. Linear in the text, whatever it holds.
+    A token counts if it holds a digit or an @, is all capitals, or is capitalised inside a sentence. Linear in the
+    text, whatever it holds.
     """
     strong = np.zeros(len(text), bool)
     for match in TURNING.finditer(text):
@@ -34,12 +33,12 @@ def salient(text: str) -> NDArray[np.bool_]:
     return strong
 
 
-TOKEN = re.compile(rf"[^\W_](?:[\w{re.escape(INSIDE)}]*\w)?|[$€£#@_/~]\w(?:[\w{re.escape(INSIDE)}]*\w)?")
+TOKEN = re.compile(r"(?:[^\W_]|[$€£#@_~/](?=\w))(?:[\w.\-@/+%#&'’]|(?<=\d)[,:](?=\d))*(?<=\w)")
 DIGIT = re.compile(r"\d")
 
 
 def _matters(token: str) -> bool:
-    return bool(DIGIT.search(token)) or "_" in token or "@" in token or (len(token) > 1 and token.isupper())
+    return bool(DIGIT.search(token)) or "@" in token or (len(token) > 1 and token.isupper())
 
 
 def _named(text: str, start: int, token: str) -> bool:
@@ -59,7 +58,7 @@ def headlines(turns: Sequence[TurnText], chars: int) -> str:
     kept: dict[str, Sentence] = {}
     room = chars + len(JOINT)
     for sentence in best:
-        text = sentence.text if len(sentence.text) + len(JOINT) <= room else _clipped(sentence.text, room)
+        text = _clipped(sentence.text, room - len(JOINT))
         if text and text not in kept:
             kept[text] = sentence
             room -= len(text) + len(JOINT)

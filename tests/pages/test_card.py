@@ -47,4 +47,4 @@ def test_the_extract_is_never_longer_than_asked_and_every_part_is_verbatim(texts
 def test_strings_that_must_survive_are_salient_and_plain_words_are_not():
     text = "send it to mia.li3818@example.com by 2024-05-20 for $1,200.50, not later, says Caroline of the house"
     assert marked(text).split() == ["mia.li3818@example.com", "2024-05-20", "$1,200.50", "not", "Caroline"]
-    assert marked("fix user_id and API in src/main.py v2.1").split() == ["user_id", "API", "v2.1"]
+    assert marked("fix user_id and API in src/main.py v2.1").split() == ["API", "v2.1"]
