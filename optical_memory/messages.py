@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -305,7 +306,7 @@ def json_safe(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
         return {str(k): json_safe(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -369,7 +370,9 @@ def group(messages: Sequence[Message], awaiting: Iterable[str] = ()) -> tuple[li
     `awaiting` holds the ids of the calls of the last turn known so far. Raises TranscriptError for a tool result
     whose call is neither among these nor in the turn before it.
     """
-    known, late, turns = set(awaiting), [], []
+    known = set(awaiting)
+    late: list[Message] = []
+    turns: list[list[Message]] = []
     for message in messages:
         if message.role != "tool":
             turns.append([message])

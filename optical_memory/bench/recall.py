@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 from optical_memory.cost import Profile, profile
@@ -63,7 +64,7 @@ def sheets(cost: Cost) -> tuple[Sheet, ...]:
 
 
 def _step(heights: Sequence[int]) -> int:
-    return min(b - a for a, b in zip(heights, heights[1:], strict=False))
+    return min(b - a for a, b in pairwise(heights))
 
 
 def _fitted(memory: OpticalMemory, messages: Sequence[Row], budget: int, cost: Cost) -> list[dict[str, Any]]:
@@ -81,7 +82,7 @@ def _fitted(memory: OpticalMemory, messages: Sequence[Row], budget: int, cost: C
 def as_rows(context: Context, messages: Sequence[Row]) -> list[dict[str, Any]]:
     """OpenAI-style messages; those that were given come out as they were given."""
     given = {row["id"]: dict(row) for row in messages if row.get("id")}
-    return [given.get(m.id) or row for m, row in zip(context.messages, context.to_openai(), strict=True)]
+    return [given.get(m.id or "") or row for m, row in zip(context.messages, context.to_openai(), strict=True)]
 
 
 def tokens(rows: Sequence[Row], cost: Cost) -> int:

@@ -9,7 +9,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from optical_memory.cost import Profile, token_counter
-from optical_memory.memory.planner import Settings
+from optical_memory.planning.spans import Settings
 
 PER_TOOL = 12  # tokens around each tool's schema; providers do not publish theirs
 SEARCHED = 64  # texts whose tokens are kept: system prompts and tool lists hardly change

@@ -93,9 +93,7 @@ def _lowered(message: Any) -> Any:
 
     content = message.content
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-    return HumanMessage(
-        content=[{"type": "text", "text": LOWERED}, *blocks], id=message.id
-    )
+    return HumanMessage(content=[{"type": "text", "text": LOWERED}, *blocks], id=message.id)
 
 
 def stripped(message: Any) -> Any:

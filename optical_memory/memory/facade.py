@@ -20,17 +20,18 @@ from optical_memory.cost import known as known_model
 from optical_memory.errors import ConfigError, StoreError, ThreadNotFoundError
 from optical_memory.memory import ingest, keep, pictures, recollect
 from optical_memory.memory.assemble import Context, assemble
-from optical_memory.memory.decide import decide
 from optical_memory.memory.pictures import Drawn, PNGs
-from optical_memory.memory.planner import Proposal, Settings, State, changes, costs_of, current_tokens, propose
 from optical_memory.memory.state import load, plan_key
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
 from optical_memory.memory.view import View, left_out
 from optical_memory.messages import Turn, as_given, as_langchain, from_stored, injected, read
 from optical_memory.planning.context import READABLE, Plan, Segment, ranges
 from optical_memory.planning.decay import named
+from optical_memory.planning.propose import Proposal, changes, current_tokens, propose
+from optical_memory.planning.spans import Settings, State, costs_of
+from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import DRAWN, Tier
-from optical_memory.storage import Path, PlanRow, Reader, StepRow, Store, ThreadRow
+from optical_memory.storage import Path, PlanRow, Reader, StepRow, Store, ThreadRow, UsageRow
 
 Clock = Callable[[], datetime]
 RETRIES = 5  # a plan is made outside the transaction; this often it is made again because the thread has grown
@@ -261,7 +262,8 @@ class OpticalMemory:
         )
         return Context(
             view.thread, messages, sum(s.tokens for s in segments), tuple(segments), left_out(segments, view.state.end),
-            view.settings.budget, view.state.reserved, view.settings.profile.name, view.kept.id if view.kept else None, view.reason,
+            view.settings.budget, view.state.reserved, view.settings.profile.name, view.kept.id if view.kept else None,
+            view.reason,
         )  # fmt: skip
 
     def _keep_recollection(self, view: View) -> None:
@@ -411,7 +413,7 @@ class OpticalMemory:
         """
         settings = self.settings()
         with self.store.read() as reader:
-            row, path = self._path(reader, thread)
+            _, path = self._path(reader, thread)
             state, _ = load(reader, path, settings, 0, self._clock(), True)
             numbers = {p.id: p.number for p in reader.pages(path)}
             found = []
@@ -442,7 +444,7 @@ class OpticalMemory:
         return Stats(
             counts.threads, counts.turns, counts.pages, counts.images, counts.bytes, self.store.size(), tokens,
             counter_name() if self._count is count_o200k else "given", tiers,
-            {"calls": len(used), "predicted": sum(u.predicted for u in used), "billed": sum(u.billed for u in used)} if used else {},
+            _calls(used),
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------- steps
@@ -561,7 +563,8 @@ class OpticalMemory:
             if row is None:
                 raise ThreadNotFoundError(context.thread)
             writer.put_usage(
-                row.id, model=context.model, predicted=context.tokens + context.reserved, billed=int(usage.get("input_tokens") or 0),
+                row.id, model=context.model, predicted=context.tokens + context.reserved,
+                billed=int(usage.get("input_tokens") or 0),
                 cache_read=int(details.get("cache_read") or 0), cache_write=int(details.get("cache_creation") or 0),
                 output=int(usage.get("output_tokens") or 0), at=self._clock(),
             )  # fmt: skip
@@ -639,6 +642,13 @@ def _configured(config: MemoryConfig | str | FilePath | None, settings: Mapping[
     )
     told = {k: v for k, v in settings.items() if v is not None}
     return configuration.make(**({} if base is None else base.model_dump()) | told)
+
+
+def _calls(used: Sequence[UsageRow]) -> dict[str, int]:
+    """Predicted and billed tokens of the calls that were observed; empty if there are none."""
+    if not used:
+        return {}
+    return {"calls": len(used), "predicted": sum(u.predicted for u in used), "billed": sum(u.billed for u in used)}
 
 
 def _turn_range(query: str) -> tuple[int, int] | None:

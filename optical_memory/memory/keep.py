@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from optical_memory.memory.pictures import PNGs, draw, rows_of, texts
-from optical_memory.memory.planner import Known, Placed, Proposal, Settings, State, changes, costs_of
 from optical_memory.memory.state import details, plan_key, sealed_as
 from optical_memory.planning.context import READABLE, Plan, Segment
-from optical_memory.planning.seal import Look
+from optical_memory.planning.propose import Proposal, changes
+from optical_memory.planning.spans import Known, Look, Placed, Settings, State, costs_of
 from optical_memory.planning.tiers import DRAWN, Tier
 from optical_memory.storage import NewChange, NewPage, Path, PlanRow, Store, ThreadRow, Writer, owner
 

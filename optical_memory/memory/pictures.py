@@ -7,12 +7,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from optical_memory.errors import RenderError
-from optical_memory.memory.planner import Known, turn_to_draw
 from optical_memory.pages import TurnText, layout, render_page
 from optical_memory.planning.context import Segment
-from optical_memory.planning.seal import Look
+from optical_memory.planning.spans import Known, Look, StoredTurn, turn_to_draw
 from optical_memory.planning.tiers import DRAWN
-from optical_memory.storage import Path, Reader, TurnRow
+from optical_memory.storage import Path, Reader
 
 Key = tuple[int, int, int, str]  # branch, first turn, last turn, look
 PNGs = tuple[bytes, ...]
@@ -75,12 +74,12 @@ def stored_one(reader: Reader, page: int, look: str) -> PNGs | None:
     return stored(reader, [Segment("vivid", None, 0, page, look=look)]).get((page, look))
 
 
-def texts(rows: Iterable[TurnRow], known: Known) -> list[TurnText]:
+def texts(rows: Iterable[StoredTurn], known: Known) -> list[TurnText]:
     """What is drawn of a span."""
     return [turn_to_draw(row) for row in rows if known.first <= row.number <= known.last]
 
 
-def rows_of(reader: Reader, path: Path, known: Known, fresh: Sequence[TurnRow]) -> list[TurnRow]:
+def rows_of(reader: Reader, path: Path, known: Known, fresh: Sequence[StoredTurn]) -> Sequence[StoredTurn]:
     """The stored turns of a span."""
     if fresh and known.first >= fresh[0].number:
         return [row for row in fresh if known.first <= row.number <= known.last]

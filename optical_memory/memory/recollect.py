@@ -1,4 +1,7 @@
-"""Automatic recall: old turns that the newest message asks for come back as text right before it, and stay until the next step."""
+"""Automatic recall: old turns that the newest message asks for come back as text right before it.
+
+They stay there until the next step, so that the prefix stays as it was.
+"""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from optical_memory.memory.planner import Known, Settings, State, turn_to_draw
 from optical_memory.pages import RENDERER
 from optical_memory.planning.context import Plan
-from optical_memory.planning.seal import Look, looks, sheet_for
+from optical_memory.planning.seal import looks, sheet_for
+from optical_memory.planning.spans import Known, Look, Settings, State, turn_to_draw
 from optical_memory.planning.tiers import Tier
 from optical_memory.storage import PageRow, Path, PlanRow, Reader, TurnRow, end
 

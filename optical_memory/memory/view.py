@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from optical_memory.memory.pictures import Key, PNGs, draw, texts
-from optical_memory.memory.planner import Known, Proposal, Settings, State, turn_to_draw
 from optical_memory.planning.context import Plan, Segment
-from optical_memory.planning.seal import Look, parse_sheet, parse_style
-from optical_memory.storage import Path, PlanRow, Reader, ThreadRow, TurnRow, owner
+from optical_memory.planning.propose import Proposal
+from optical_memory.planning.spans import (
+    Known,
+    Look,
+    Settings,
+    State,
+    StoredTurn,
+    parse_sheet,
+    parse_style,
+    turn_to_draw,
+)
+from optical_memory.storage import Path, PlanRow, Reader, ThreadRow, owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class View:
             + sum(self.settings.turn(t) for t in self.after())
         )
 
-    def after(self) -> list[TurnRow]:
+    def after(self) -> list[StoredTurn]:
         """The turns that follow the plan as text."""
         return [t for t in self.state.fresh if t.number > self.plan.through]
 

@@ -17,9 +17,10 @@ from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier
 
 READABLE: Mapping[str, float] = {"text": 1.0, "vivid": 0.97, "clear": 0.9, "dense": 0.6, "card": 0.12, "handle": 0.0}
 PREAMBLE = (
-    "Earlier turns of this conversation follow as pages: pictures of their text, oldest first. A mark such as u17 or a18 is the number "
-    "of a turn by the user or the assistant, ↵ a line break, ⟨U+…⟩ a character that could not be drawn. Lists of exact strings stand beside "
-    "the pages; trust them over the pictures. What you cannot read or find here, look up with recall_memory; do not guess."
+    "Earlier turns of this conversation follow as pages: pictures of their text, oldest first. A mark such as u17 or a18 "
+    "is the number of a turn by the user or the assistant, ↵ a line break, ⟨U+…⟩ a character that could not be drawn. "
+    "Exact strings are listed as text; trust the list over the pictures. What you cannot read or find here, look up with "
+    "recall_memory; do not guess."
 )  # fmt: skip
 
 LOWERED = "[system message of this conversation]"  # before a system message in the middle of a talk, shown as a user's

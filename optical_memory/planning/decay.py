@@ -100,7 +100,7 @@ def _stair(tier: str, after: Sequence[Any]) -> Stair:
         raise ConfigError(
             f"schedule: {tier} after {after!r}: the unit is one of {', '.join(UNITS)}, the amount 0 or more"
         )
-    return Stair(tier, amount, unit)  # type: ignore[arg-type]
+    return Stair(tier, amount, unit)
 
 
 def staircase(**after: tuple[Unit, float] | Sequence[tuple[Unit, float]]) -> DecaySchedule:

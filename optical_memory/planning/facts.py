@@ -21,7 +21,8 @@ _SHAPES = (
     r"[$€£¥]\s?\d[\d,.]*\d|[$€£¥]\s?\d",                                         # amount
     r"\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]\.?m\.?)?",                            # time of day
     r"\bv?\d+\.\d+(?:\.\d+)+(?:[-+.]\w+)*",                                      # version, address
-    r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?\s?(?:%|[kKMGT]i?B|ms|µs|km|cm|mm|kg|mg|GHz|MHz|Hz|px|°[CF]?|kWh|USD|EUR|GBP)(?!\w)",  # number with unit
+    # number with unit
+    r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?\s?(?:%|[kKMGT]i?B|ms|µs|km|cm|mm|kg|mg|GHz|MHz|Hz|px|°[CF]?|kWh|USD|EUR|GBP)(?!\w)",
     r"\b\d[\d,]{2,}(?:\.\d+)?\b",                                                # number of three digits or more
     r"(?<!\w)--[a-z][\w-]+",                                                     # flag
 )  # fmt: skip

@@ -6,18 +6,22 @@ anchor of a run) part the pages. A turn larger than a page becomes a span of its
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from optical_memory.cost import Profile
-from optical_memory.pages import RENDERER, Sheet, Style, TurnText, measure
+from optical_memory.pages import Sheet, Style, TurnText, drawable, headlines, measure
+from optical_memory.planning.decay import Age
+from optical_memory.planning.facts import exact_strings, rank
+from optical_memory.planning.segments import STRINGS_PER_SPAN
+from optical_memory.planning.spans import Known, Look, Settings, State, StoredTurn, hours, turn_to_draw
+from optical_memory.planning.strength import is_instruction, strength
 from optical_memory.planning.tiers import DRAWN, Tier
 
 PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
 SMALLEST = 150  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
-Size = tuple[int, int]
+CARD_CHARS = (80, 280)  # a card's length: a twelfth of its span within these bounds
+DRAWABLE = 0.98  # below this share of drawable characters a turn stays text
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,44 +32,6 @@ class Old:
     tokens: int
     guard: int = 0
     drawable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a span is drawn at a tier: the style, the sheet, and the sizes of its images in pixels."""
-
-    style: Style
-    sheet: Sheet
-    sizes: tuple[Size, ...]
-
-    @property
-    def name(self) -> str:
-        """Images of one span and one name are the same bytes: `sans9|1344x280/28|<renderer>`."""
-        return f"{self.style.key}|{self.sheet.key}|{RENDERER}"
-
-    def to_json(self) -> list[Any]:
-        """A JSON value from which `from_json` makes the same look."""
-        return [self.style.key, self.sheet.key, [list(size) for size in self.sizes]]
-
-    @staticmethod
-    def from_json(value: Sequence[Any]) -> Look:
-        """The look that `to_json` gave."""
-        style, sheet, sizes = value
-        return Look(parse_style(style), parse_sheet(sheet), tuple((int(w), int(h)) for w, h in sizes))
-
-
-def parse_style(key: str) -> Style:
-    """The style whose `key` this is."""
-    found = re.fullmatch(r"([a-z]+)(\d+)(b?)", key)
-    assert found is not None, key
-    return Style(int(found[2]), found[1], bool(found[3]))
-
-
-def parse_sheet(key: str) -> Sheet:
-    """The sheet whose `key` this is."""
-    found = re.fullmatch(r"(\d+)x(\d+)(?:/(\d+)|!)", key)
-    assert found is not None, key
-    return Sheet(int(found[1]), int(found[2]), int(found[3] or 1), found[3] is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +124,8 @@ def _runs(turns: Sequence[Old], pages: bool) -> Iterator[tuple[bool, list[Old]]]
 
 
 def _pages(turns: Sequence[TurnText], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier]) -> list[Draft]:
-    drafts: list[Draft] = []
-    for part in _batches(turns, profile, sheet, tier_of):
-        drafts.append(Draft(part[0].number, part[-1].number, looks(profile, sheet, part)))
-    return drafts
+    parts = _batches(turns, profile, sheet, tier_of)
+    return [Draft(part[0].number, part[-1].number, looks(profile, sheet, part)) for part in parts]
 
 
 def _batches(
@@ -198,3 +162,48 @@ def _split(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[li
         last = page_last
     if first is not None and last is not None:
         yield [by_number[n] for n in range(first, last + 1)]
+
+
+# --------------------------------------------------------------------------------------------- as planning needs them
+
+
+def draft(state: State, settings: Settings, sheet: Sheet | None, through: int, limit: int) -> list[Known]:
+    """Spans for the fresh turns up to `through` that are in none yet; `limit` tokens are to be kept to."""
+    sealed = state.spans[-1].last if state.spans else 0
+    rows = [t for t in state.fresh if sealed < t.number <= through]
+    protected = state.protected()
+    olds = [_old(row, settings, protected) for row in rows]
+    by_number = {row.number: row for row in rows}
+    crowded = sum(settings.turn(t) for t in state.fresh) + state.plan.tokens > limit
+    ages = _ages(state)
+    drafts = seal(olds, settings.profile, sheet, lambda n: settings.schedule(ages[n]), partial=crowded)
+    return [_known(d, [by_number[n] for n in range(d.first, d.last + 1)], settings) for d in drafts]
+
+
+def _ages(state: State) -> dict[int, Age]:
+    """Ages of fresh turns by number."""
+    ages: dict[int, Age] = {}
+    tokens = 0
+    for row in reversed(state.fresh):
+        ages[row.number] = Age(state.end - row.number, tokens, hours(row.created_at, state.now))
+        tokens += row.tokens
+    return ages
+
+
+def _old(row: StoredTurn, settings: Settings, protected: set[int]) -> Old:
+    guard = 3 if row.number in protected else 2 if row.pinned else int(is_instruction(row.role, row.text))
+    return Old(turn_to_draw(row), row.tokens, guard, drawable(row.text[:20_000]) >= DRAWABLE)
+
+
+def _known(draft: Draft, rows: Sequence[StoredTurn], settings: Settings) -> Known:
+    texts = [turn_to_draw(row) for row in rows]
+    chars = sum(row.chars for row in rows)
+    low, high = CARD_CHARS
+    strings = exact_strings("\n".join(row.text for row in rows))
+    return Known(
+        draft.first, draft.last, sum(settings.turn(row) for row in rows), draft.looks,
+        headlines(texts, min(high, max(low, chars // 12))), tuple(rank(strings)[:STRINGS_PER_SPAN]),
+        importance=max((strength(r.importance, r.recalls, r.weight) for r in rows), default=0.0), guard=draft.guard,
+        recalls=max((r.recalls for r in rows), default=0), since=rows[-1].created_at or rows[-1].stored_at, chars=chars,
+        raw=sum(row.tokens for row in rows),
+    )  # fmt: skip

@@ -17,38 +17,31 @@ _CORRECTION = re.compile(
     re.IGNORECASE,
 )
 _DECISION = re.compile(
-    r"\b(?:decided|we(?:'ll| will) (?:go|use)|let's (?:go|use)|agreed|final(?:ly|ised|ized)?|chose|settled|approved|confirmed)\b",
+    r"\b(?:decided|we(?:'ll| will) (?:go|use)|let's (?:go|use)|agreed|final(?:ly|ised|ized)?|chose|settled|approved|"
+    r"confirmed)\b",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(r"\b(?:not|never|no longer|cannot|can't|won't|without|except|unless)\b", re.IGNORECASE)
 _LISTED = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+\S", re.MULTILINE)
 _NUMBER = re.compile(r"\d")
+_ORDER = re.compile(
+    r"(?:^|[.!?;:,]\s+|\bplease\s+|\byou (?:must|should)\s+)"
+    r"(?:always|never|do not|don't|make sure|from now on|you must)\b",
+    re.IGNORECASE,
+)
+LONGEST_ORDER = 4_000  # characters: what is longer is material, not an order
+SHORT = 400  # characters: in a longer text such a word is mostly part of a story
 _NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]{2,}")
 
 
 def is_instruction(role: str, text: str) -> bool:
-    """Is this turn one that must not be left to a picture: a user's standing order, or an enumerated list of requirements?
+    """Is this a turn that must not be left to a picture: a user's standing order, or a list of requirements?
 
     The rule is strict on purpose: in a chat every second turn is a user's, and most of them order nothing.
     """
-    if role != "user" or len(text) > 4_000:
+    if role != "user" or len(text) > LONGEST_ORDER or not _INSTRUCTION.search(text):
         return False
-    return bool(_INSTRUCTION.search(text) and (_LISTED.search(text) or _ordering(text)))
-
-
-def _ordering(text: str) -> bool:
-    """A short message with an order in it, not a story in which the word occurs."""
-    return (
-        len(text) <= 400
-        and bool(re.search(r"\b(?:always|never|must|do not|don't|make sure|from now on)\b", text, re.IGNORECASE))
-        and bool(
-            re.search(
-                r"(?:^|[.!?;:,]\s+|\bplease\s+|\byou (?:must|should)\s+)(?:always|never|do not|don't|make sure|from now on|you must)\b",
-                text,
-                re.IGNORECASE,
-            )
-        )
-    )
+    return bool(_LISTED.search(text)) or (len(text) <= SHORT and bool(_ORDER.search(text)))
 
 
 def importance(role: str, text: str) -> float:

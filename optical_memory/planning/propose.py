@@ -1,0 +1,246 @@
+"""From what is stored to the next plan: seal, decay, allocate. Pure: values in, a `Proposal` out, nothing written.
+
+Between steps the plan stands and new turns follow it as text, so that every byte before them stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from optical_memory.errors import BudgetError
+from optical_memory.pages import Sheet
+from optical_memory.planning.context import Plan, Segment, Span, allocate, handle_line
+from optical_memory.planning.decay import Age
+from optical_memory.planning.seal import draft, sheet_for
+from optical_memory.planning.segments import segments_of
+from optical_memory.planning.spans import Known, Placed, Settings, State, StoredTurn, costs_of, hours
+from optical_memory.planning.tiers import RANK, Tier, fainter
+
+EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan that could be put in force, the spans in it, and what it and the turns after it cost in all."""
+
+    plan: Plan
+    placed: tuple[Placed, ...]
+    tokens: int
+    sheet: Sheet | None
+    yielded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How far the planner has yielded: turns kept as text, whether instructions and pins hold, share of the budget."""
+
+    keep: int | None
+    guards: int
+    mark: float
+    words: str = ""
+
+
+def current_tokens(state: State, settings: Settings) -> int:
+    """What the next call costs if the plan stays as it is, without `reserved`."""
+    return state.plan.tokens + state.extra + sum(settings.turn(t) for t in state.fresh)
+
+
+def propose(state: State, settings: Settings) -> Proposal:
+    """The best plan for the budget. Raises BudgetError where what never yields does not fit."""
+    for level in _levels(settings):
+        found = _at_level(state, settings, level)
+        if found is not None:
+            return found
+    return _excerpted(state, settings)
+
+
+def _levels(settings: Settings) -> Iterator[Level]:
+    yield Level(None, 2, settings.low_mark)
+    for keep in (6, 3, 1, 0):
+        yield Level(keep, 2, settings.low_mark, "fewer recent turns stay text")
+    yield Level(0, 2, 1.0, "fewer recent turns stay text")
+    yield Level(0, 1, 1.0, "instructions became cards")
+    yield Level(0, 0, 1.0, "pins became cards")
+
+
+def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
+    boundary = _boundary(state, settings, level)
+    sheet = sheet_for(settings.profile, settings.budget)
+    limit = int(settings.budget * level.mark) - state.reserved
+    known = [s for s in state.spans if s.last <= boundary]
+    spans = known + (draft(state, settings, sheet, boundary, limit) if len(known) == len(state.spans) else [])
+    through = spans[-1].last if spans else state.plan.through
+    tail = sum(settings.turn(t) for t in state.fresh if t.number > through)
+    fitted = _fit([_relax(s, level.guards) for s in spans], settings, state, limit - tail)
+    if fitted is None:
+        return None
+    placed, segments = fitted
+    plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(segments))
+    return Proposal(plan, tuple(placed), plan.tokens + tail, sheet, level.words)
+
+
+def _floor(state: State) -> int:
+    """Reasoning is stripped up to here: a changed prefix invalidates every block that was bound to the old one."""
+    last = state.fresh[-1] if state.fresh else None
+    return 0 if last is None else last.number - (1 if last.role == "user" else 0)
+
+
+def _boundary(state: State, settings: Settings, level: Level) -> int:
+    """The newest turn that may be sealed: what is kept as text takes at most half of the budget."""
+    protected = state.protected()
+    half = (settings.budget - state.reserved) // 2
+    kept = tokens = 0
+    for turn in reversed(state.fresh):
+        cost = settings.turn(turn)
+        if turn.number not in protected and (_enough(settings, level, kept, tokens) or tokens + cost > half):
+            return turn.number
+        kept, tokens = kept + (turn.number not in protected), tokens + cost
+    return state.plan.through
+
+
+def _enough(settings: Settings, level: Level, kept: int, tokens: int) -> bool:
+    unit, amount = settings.keep
+    if unit == "turns":
+        return kept >= (amount if level.keep is None else min(amount, level.keep))
+    return tokens >= amount if level.keep is None else kept >= level.keep
+
+
+def _relax(span: Known, guards: int) -> Known:
+    """An instruction or pin that has to yield; the anchor of a run that goes on never does."""
+    return span if span.guard in (0, 3) or span.guard > 2 - guards else replace(span, guard=-1)
+
+
+# --------------------------------------------------------------------------------------------- fitting
+
+
+def _fit(
+    spans: Sequence[Known], settings: Settings, state: State, room: int
+) -> tuple[list[Placed], list[Segment]] | None:
+    """Tiers for all spans within `room` tokens, what stands around them included. None if it cannot be done."""
+    spans = _within_images(spans, settings)
+    options = [_span(s, ages, settings, state.ladder) for s, ages in zip(spans, _span_ages(spans, state), strict=True)]
+    around = min(int(settings.budget * settings.facts), room // 4)
+    best: tuple[list[Placed], list[Segment]] | None = None
+    for _ in range(6):
+        tiers = allocate(options, room - around)
+        if tiers is None:
+            around = min(around, room) // 2
+            continue
+        placed = [Placed(s, t, o.costs.get(t, 0)) for s, t, o in zip(spans, tiers, options, strict=True)]
+        segments = segments_of(placed, settings, min(int(settings.budget * settings.facts), room // 4))
+        total = sum(s.tokens for s in segments)
+        spent = total - sum(p.tokens for p in placed)
+        if total <= room:
+            if best is not None and total <= sum(s.tokens for s in best[1]):
+                break
+            best, around = (placed, segments), spent
+        elif best is not None:
+            break
+        else:
+            around = max(spent, around + total - room)
+    return best
+
+
+def _within_images(spans: Sequence[Known], settings: Settings) -> list[Known]:
+    """The newest spans may be drawn, as many as the provider takes images in one request."""
+    left, out = settings.profile.max_images, []
+    for span in reversed(spans):
+        left -= max((len(drawn.sizes) for drawn in span.looks.values()), default=0)
+        out.append(span if left >= 0 or not span.looks else replace(span, blocked=True))
+    return out[::-1]
+
+
+def _span_ages(spans: Sequence[Known], state: State) -> list[Age]:
+    after = sum(t.tokens for t in state.fresh if not spans or t.number > spans[-1].last)
+    ages = []
+    for span in reversed(spans):
+        ages.append(Age(state.end - span.last, after, hours(span.since, state.now)))
+        after += span.raw
+    return ages[::-1]
+
+
+def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
+    """The span as the allocator sees it."""
+    wanted = settings.schedule(age.slowed(1 + known.importance + 0.5 * known.recalls))
+    most: Tier = wanted if known.recalled or known.page is None or not ladder else fainter(wanted, known.tier)
+    if known.guard == -1 and RANK[most] < RANK["card"]:
+        most = "card"
+    costs = costs_of(known, settings)
+    recency = 1 / (1 + age.turns / 400)
+    return Span(
+        known.first, known.last, known.tier, most, costs, known.raw or 1, (0.5 + known.importance) * recency,
+        max(0, known.guard),
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- the tightest case
+
+
+def _excerpted(state: State, settings: Settings) -> Proposal:
+    """All old turns behind a handle, and the first message of a long run cut to its head and tail."""
+    limit = settings.budget - state.reserved
+    newest = state.fresh[-1] if state.pending else None
+    needed = settings.turn(newest) if newest else 0
+    if needed > limit:
+        raise BudgetError(needed, state.reserved, settings.budget)
+    through = state.end - 1 if newest else state.end
+    excerpt = _anchor_excerpt(state, settings, newest, limit - needed)
+    segments = _last_segments(settings, through, excerpt, limit - needed)
+    plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(segments))
+    hidden = Known(1, through, 0, {}, "", (), "handle", hidden=True)
+    placed = (Placed(hidden, "handle", 0),) if through else ()
+    return Proposal(plan, placed, plan.tokens + needed, None, "only the newest message and tool round fit")
+
+
+def _anchor_excerpt(state: State, settings: Settings, newest: StoredTurn | None, room: int) -> Segment | None:
+    """The run's first message, head and tail; the excerpt that the plan in force has, if it still fits."""
+    if newest is None or newest.number == state.anchor:
+        return None
+    old = next(
+        (s for s in state.plan.segments if s.kind == "excerpt" and s.turns == (state.anchor, state.anchor)), None
+    )
+    if old is not None and old.tokens <= room:
+        return old
+    anchor = next((t for t in state.fresh if t.number == state.anchor), None)
+    text, tokens = _excerpt(anchor, settings, room) if anchor else ("", 0)
+    return Segment("excerpt", (state.anchor, state.anchor), tokens, text=text) if text else None
+
+
+def _last_segments(settings: Settings, through: int, excerpt: Segment | None, room: int) -> list[Segment]:
+    """A handle for everything beside the excerpt, as far as there is room."""
+    segments = [excerpt] if excerpt else []
+    room -= excerpt.tokens if excerpt else 0
+    at = excerpt.turns[0] if excerpt and excerpt.turns else through + 1
+    for first, last in ((1, min(at - 1, through)), (at + 1, through)):
+        line = handle_line(first, last)
+        cost = settings.text(line) + settings.profile.message_overhead
+        if first <= last and cost <= room:
+            room -= cost
+            segments.append(Segment("handle", (first, last), cost, text=line))
+    return sorted(segments, key=lambda s: s.turns or (0, 0))
+
+
+def _excerpt(turn: StoredTurn, settings: Settings, room: int) -> tuple[str, int]:
+    """Head and tail of a message that does not fit, as long as `room` tokens allow, and its tokens; empty if nothing fits."""
+    chars = min(len(turn.text) - 1, max(EXCERPT_CHARS, room * 3))
+    while chars > 20:
+        text = cut(turn.text, chars, turn.number)
+        tokens = settings.text(text) + settings.profile.message_overhead
+        if tokens <= room:
+            return text, tokens
+        chars = chars * 3 // 4
+    return "", 0
+
+
+def cut(text: str, chars: int, number: int) -> str:
+    """The first and last of a text, about `chars` characters, and how to get the rest."""
+    head = chars * 2 // 3
+    left_out = len(text) - chars
+    note = f"[... {left_out} characters left out; recall_memory('{number}') returns them ...]"
+    return f"{text[:head]}\n{note}\n{text[len(text) - (chars - head) :]}"
+
+
+def changes(before: Sequence[Known], after: Sequence[Placed]) -> list[tuple[Known, Tier, Tier]]:
+    """The spans whose tier a proposal changes: (span, from, to)."""
+    return [(p.span, p.span.tier, p.tier) for p in after if p.span.tier != p.tier]
