@@ -173,14 +173,19 @@ def _segment(segment: Segment) -> dict[str, Any]:
     return {"kind": segment.kind, "turns": list(segment.turns) if segment.turns else None, "tokens": segment.tokens}
 
 
+EXACT_UP_TO = 10_000  # turns; above that the sums in the database stand for a count of every turn
+
+
 def plain_tokens(memory: OpticalMemory, thread: str, model: str | None = None) -> int:
     """Tokens of the whole thread as plain text, by the rules of `model` or of the memory's own."""
-    profile = memory.settings(model).profile
+    settings = memory.settings(model)
+    profile = settings.profile
     with memory.store.read() as reader:
         row = reader.thread(thread)
-        sums = reader.turn_stats(reader.path(row)) if row else None
-    if sums is None:
-        return 0
+        path = reader.path(row) if row else ()
+        if row is not None and row.length <= EXACT_UP_TO:
+            return sum(settings.turn(turn) for turn in reader.turns(path))
+        sums = reader.turn_stats(path)
     around = sums.messages * profile.message_overhead + sums.calls * profile.call_overhead
     return math.ceil(sums.tokens * profile.text_factor) + around
 

@@ -177,13 +177,14 @@ def bar(parts: Sequence[tuple[str, int]], whole: int, width: int = 60) -> Any:
     for kind, tokens in parts:
         upto = min(width, round(width * (used + tokens) / max(whole, 1)))
         since = round(width * min(used, whole) / max(whole, 1))
-        line.append(_letter(kind) * max(0, upto - since), style=COLOURS.get(kind, ""))
+        line.append(letter(kind) * max(0, upto - since), style=COLOURS.get(kind, ""))
         used += tokens
     line.append("." * max(0, width - len(line) + 1), style="bright_black")
     return line + Text("]")
 
 
-def _letter(kind: str) -> str:
+def letter(kind: str) -> str:
+    """The letter that stands for a kind of segment in a bar."""
     return {"preamble": "p", "reserved": "r", "recalled": "R", "current": "T"}.get(kind, kind[:1].upper())
 
 
