@@ -299,5 +299,6 @@ def _foot(shown: Shown) -> str:
         "script; its tools, their results, the memory and the pages are real.</p></footer>"
         if shown.spent
         else "<footer><p>Made by <code>optical-memory demo --transcript</code>: token counts follow the "
-        "providers' published rules and are estimates where a tokeniser is not public; no model was asked for this page.</p></footer>"
+        "providers' published rules and are estimates where a tokeniser is not public; no model was asked for this "
+        "page.</p></footer>"
     )
