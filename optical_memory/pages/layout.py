@@ -176,6 +176,7 @@ class Draft:
     pen: int = 0
     day: str | None = None
     turns: list[int] = field(default_factory=list)
+    whole: int = 0  # turns that end here
     chars: int = 0
     missing: int = 0
 
@@ -194,6 +195,7 @@ class Draft:
         self.day = turn.date or self.day
         self.turns.append(turn.number)
         end = self._set(text, start)
+        self.whole += end == len(text.glyphs)
         self._count(turn, start, end, len(text.glyphs))
         return end
 
@@ -335,9 +337,5 @@ def measure(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> list[tuple
 
 def fit(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> int:
     """How many leading turns fit on one page: 0 if the first alone does not."""
-    pages = _drafts(turns, style, sheet)
-    first, second = next(pages, None), next(pages, None)
-    if first is None:
-        return 0
-    cut = second is not None and second.turns[0] == turns[0].number and first.turns == second.turns[:1]
-    return 0 if cut else len(first.turns)
+    first = next(_drafts(turns, style, sheet), None)
+    return first.whole if first else 0

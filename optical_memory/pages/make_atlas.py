@@ -26,7 +26,9 @@ from optical_memory.pages.glyphs import CELL, DATA, MAGIC
 
 CORE = "bdfhklpqgyjA0_"  # what fills the cell exactly, top to bottom
 LEAST = CELL // 4  # the least advance: two inked glyphs must not begin in the same pixel column at 5 pixels
-BAR = CELL // 14  # the least thickness of an underscore, which at 5 to 7 pixels is otherwise a pale smear
+BAR = slice(
+    CELL * 7 // 8, CELL * 31 // 32
+)  # an underscore's rows: nearly a pixel thick at 8 pixels, clear of the next line
 
 RANGES = (
     (0x20, 0x7E), (0xA1, 0xAC), (0xAE, 0x377), (0x37A, 0x52F),  # Latin, IPA, accents, Greek, Cyrillic
@@ -86,7 +88,7 @@ class Pen:
         above = squeezed(ink[: 2 * CELL][::-1], self.rise)[::-1]
         cell = np.concatenate((above, squeezed(ink[2 * CELL :], CELL - self.rise)))
         if code == ord("_"):
-            cell[-BAR:] = True
+            cell[:], cell[BAR] = False, True
         rows = np.flatnonzero(cell.any(axis=1))
         left = max(0, int(columns[0]) - CELL)
         width = max(advance, left + cell.shape[1], LEAST)

@@ -102,7 +102,7 @@ def test_newlines_are_marks_and_empty_lines_are_one_mark():
     "text",
     [
         PROSE * 60,
-        "".join(f'{{"id": {n}, "name": "x"}}\\n' for n in range(600)),
+        "".join(f'{{"id": {n}, "name": "x"}}\n' for n in range(600)),
         "/usr/lib/python3.11/site-packages/" * 300,
     ],
 )
