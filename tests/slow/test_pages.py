@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,17 +66,23 @@ def test_every_code_point_is_drawn_as_itself_or_as_a_code():
         assert (face("sans").glyphs(points(normalise(text))) >= 0).all()
 
 
-@pytest.mark.parametrize("path", conversations(), ids=lambda path: path.stem)
-def test_every_conversation_is_drawn_whole(path):
+def test_every_conversation_is_drawn_whole():
+    for path in conversations():
+        turns = transcript(path)
+        pages = layout(turns, Style(8), Sheet(1344, 1904, 28))
+        assert sum(page.chars for page in pages) == sum(len(turn.text) for turn in turns), path
+        assert all(render_page(page).startswith(b"\x89PNG") for page in pages)
+
+
+def transcript(path: Path) -> list[TurnText]:
+    """One turn per message, parts other than text as JSON."""
     turns = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         message = json.loads(line)
         content = message.get("content") or ""
         text = content if isinstance(content, str) else json.dumps(content)[:20_000]
         turns.append(TurnText(number, message["role"], text, (message.get("created_at") or "")[:10] or None))
-    pages = layout(turns, Style(8), Sheet(1344, 1904, 28))
-    assert sum(page.chars for page in pages) == sum(len(turn.text) for turn in turns)
-    assert all(render_page(page).startswith(b"\x89PNG") for page in pages)
+    return turns
 
 
 def test_a_page_of_three_megapixels_takes_less_than_64_megabytes():
