@@ -59,7 +59,7 @@ def flat(text: str) -> str:
     text = REPEAT.sub(lambda run: f"{run[1] * 3}⟨×{len(run[0])}⟩", text.strip(" \n"))
     lines = [line.rstrip(" \t") for line in RULE.sub(r"\1\1\1", text).split("\n")]
     unit = _unit(lines)
-    drawn = (_repeated(_line(line, unit), sum(1 for _ in same)) for line, same in groupby(lines))
+    drawn = (_repeated(_line(line, unit), sum(1 for _ in same)) for line, same in groupby(_counted(lines)))
     return re.sub(f"{NEWLINE}{{2,}}", PARAGRAPH, NEWLINE.join(drawn))
 
 
@@ -79,9 +79,20 @@ def _indent(levels: int) -> str:
 
 
 def _unit(lines: list[str]) -> int:
-    """Blanks per level: four if nearly all indented lines agree, else two."""
+    """Blanks per level: the most that nearly all indented lines are a multiple of."""
     widths = [width for line in lines if (width := len(line) - len(line.lstrip(" ")))]
-    return 4 if sum(width % 4 == 0 for width in widths) * 8 >= len(widths) * 7 else 2
+    return next((unit for unit in (4, 3) if sum(w % unit == 0 for w in widths) * 8 >= len(widths) * 7), 2)
+
+
+def _counted(lines: list[str]) -> Iterator[str]:
+    """Without the numbers of a numbered file that follow from the line before, but for every tenth."""
+    expected = -1
+    for line in lines:
+        found = NUMBERED.match(line)
+        number = int(found[1][:9]) if found else -1
+        body = line[found.end() :] if found else line
+        yield body if found and number == expected and number % 10 and body else line
+        expected = number + 1 if found and body else -1
 
 
 def _repeated(line: str, times: int) -> str:
