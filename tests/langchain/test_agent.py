@@ -1,0 +1,147 @@
+"""An agent with the memory: within budget on every call, stable within a run, nothing of ours in its state."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from tests.langchain.conftest import agent, assert_pairs_whole, billed, images, look, looks, on, say, seen
+from tests.langchain.scripted import Scripted, calling
+
+
+def questions(count: int) -> list[str]:
+    return [f"Question {n}: what do the parts of order {n} say?" for n in range(1, count + 1)]
+
+
+SLACK = 0.98  # the memory rounds each turn up, and so counts a little more than the test
+
+
+def kept_prefixes(model: Scripted, budget: int) -> int:
+    """How many calls within a run begin with the bytes of the call before: all but those that the budget forbids."""
+    kept = 0
+    for before, after in zip(model.calls, model.calls[1:], strict=False):
+        if after[-1].type != "tool":
+            continue
+        same = seen(after)[: len(before)] == seen(before)
+        news = after[max(i for i, m in enumerate(after) if m.type == "ai") :]
+        assert same or billed([*before, *news], model.offered) > SLACK * budget, "the prefix changed without need"
+        kept += same
+    return kept
+
+
+async def test_forty_turns_keep_budget_prefix_and_state_and_async_does_the_same(make):
+    """40 user turns with tools: every call within budget, prefix kept in each run, no image in state, async the same."""
+    sync, other = Scripted(play=looks(2)), Scripted(play=looks(2))
+    first = agent(sync, make("sync.db"), checkpointer=InMemorySaver())
+    second = agent(other, make("async.db"), checkpointer=InMemorySaver())
+    for turn, question in enumerate(questions(40)):
+        state = first.invoke(say(question), on("t"))
+        if turn < 10:
+            await second.ainvoke(say(question), on("t"))
+    assert len(sync.calls) == 120
+    assert max(billed(call, sync.offered) for call in sync.calls) <= 6_000
+    assert sum(images(call) for call in sync.calls) > 100, "the test is too small to show a page"
+    assert kept_prefixes(sync, 6_000) >= 40
+    for call in sync.calls:
+        assert_pairs_whole(call)
+    assert len(state["messages"]) == 40 * 6
+    assert images(state["messages"]) == 0
+    assert not any(m.additional_kwargs for m in state["messages"])
+    assert len(other.calls) == 30
+    assert [seen(call) for call in sync.calls[:30]] == [seen(call) for call in other.calls]
+
+
+def test_a_long_run_under_one_user_message_is_stepped_between_rounds(make):
+    """60 tool rounds after one message: within budget on every call, the question stays, and steps are rare."""
+    model, memory = Scripted(play=looks(60)), make()
+    agent(model, memory, checkpointer=InMemorySaver()).invoke(say("Read all the parts, mind the order 4711."), on("t"))
+    assert len(model.calls) == 61
+    assert max(billed(call, model.offered) for call in model.calls) <= 6_000
+    for call in model.calls:
+        assert_pairs_whole(call)
+        assert any("mind the order 4711" in str(m.content) for m in call)
+    pairs = zip(model.calls, model.calls[1:], strict=False)
+    steps = sum(1 for before, after in pairs if seen(after)[: len(before)] != seen(before))
+    assert 1 <= steps <= 15
+
+
+def test_a_checkpoint_holds_the_messages_and_nothing_of_ours(make, tmp_path):
+    """A SQLite checkpointer's last checkpoint is as large with the memory as without, to a few bytes of bookkeeping."""
+    sizes = {}
+    for name in ("with", "without"):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db", check_same_thread=False)) as connection:
+            model, saver = Scripted(play=looks(1)), SqliteSaver(connection)
+            made = agent(model, make(budget=2_000), checkpointer=saver) if name == "with" else _plain(model, saver)
+            for question in questions(8):
+                made.invoke(say(question), on("t"))
+            sizes[name] = connection.execute("select max(length(checkpoint)) from checkpoints").fetchone()[0]
+    assert sizes["with"] <= 1.05 * sizes["without"]
+
+
+def _plain(model, saver):
+    from langchain.agents import create_agent
+
+    return create_agent(model, [look], system_prompt="You read files and say what is in them. " * 8, checkpointer=saver)
+
+
+def test_the_answer_is_remembered_when_the_run_ends(make):
+    """After a run the memory holds all of it, the answer too, each message once."""
+    memory, model = make(), Scripted(play=looks(1))
+    runner = agent(model, memory, checkpointer=InMemorySaver())
+    for question in questions(3):
+        runner.invoke(say(question), on("t"))
+    turns = memory.turns("t")
+    assert [t.role for t in turns] == ["user", "assistant", "assistant"] * 3
+    assert turns[-1].text == "That is all I found after 1 looks."
+
+
+def test_the_graphs_own_message_objects_are_never_changed(make):
+    """What the model is sent may differ, but the state's messages keep content and marks, reasoning included."""
+
+    def play(messages):
+        if len(messages) > 40:
+            return AIMessage("done")
+        thought = [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "I look. " * 60}]
+        return AIMessage(thought)
+
+    memory, saver = make(budget=1_500), InMemorySaver()
+    runner = agent(Scripted(play=play), memory, checkpointer=saver)
+    for question in questions(12):
+        state = runner.invoke(say(question), on("t"))
+    answers = [m for m in state["messages"] if m.type == "ai"]
+    assert all(m.content[0]["type"] == "thinking" for m in answers)
+
+
+def test_old_text_comes_back_by_itself_and_by_the_tool(make):
+    """A fact from the first turn stands before a question that asks for it, and the tool returns it word for word."""
+
+    def play(messages):
+        last = messages[-1]
+        if last.type == "tool" and last.name == "recall_memory":
+            return AIMessage(f"It is in {last.content}")
+        if "gate code" in str(last.content) and "what" in str(last.content):
+            return calling("recall_memory", 1, query="gate code Bergen")
+        return looks(1)(messages) if "Question" in str(last.content) else AIMessage("Noted.")
+
+    memory, model = make(budget=2_000), Scripted(play=play)
+    runner = agent(model, memory, checkpointer=InMemorySaver())
+    runner.invoke(say("The gate code in Bergen is 8841-kestrel."), on("t"))
+    for question in questions(12):
+        runner.invoke(say(question), on("t"))
+    state = runner.invoke(say("what was the gate code in Bergen?"), on("t"))
+    asked = model.calls[-2]
+    assert any("8841-kestrel" in str(m.content) and m.additional_kwargs.get("lc_source") for m in asked)
+    assert "8841-kestrel" in state["messages"][-1].content
+    assert "turn 1, user" in state["messages"][-2].content
+
+
+def test_without_automatic_recall_and_tool_the_model_gets_neither(make):
+    """Both can be switched off."""
+    model = Scripted(play=looks(0))
+    agent(model, make(), recall_tool=False, automatic_recall=False).invoke(say("Hello"), on("t"))
+    assert [t.name for t in model.offered] == ["look"]
+    assert seen(model.calls[0][1:]) == seen([HumanMessage("Hello")])
