@@ -10,22 +10,24 @@ import re
 from collections.abc import Iterable, Sequence
 
 _SHAPES = (
-    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",                                             # mail
-    r"https?://[^\s<>\"'`)\]}]+",                                                # URL
+    r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # mail
+    r"https?://[^\s<>\"'`)\]}]+",  # URL
     r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b",  # UUID
-    r"(?:[A-Za-z]:)?(?:~|\.{1,2})?(?:[/\\][\w.@+-]+){2,}/?",                      # path
+    r"(?<![\w.~/\\-])(?:[A-Za-z]:|~|[\w.-]+)?(?:[/\\][\w.@+-]+){2,}/?",  # path
+    r"(?<![\w.~/\\-])[\w.-]+/[\w@+-]+\.\w{1,5}\b",  # file in a folder
     r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:?\d{2})?)?",  # date, time stamp
-    r"\b(?:0x)?(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b",               # hash
-    r"\b[A-Za-z]+(?:_[A-Za-z]+)*_\d+\b",                                         # user_1234
-    r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)*\b",          # HX-4471, HAT170
-    r"[$€£¥]\s?\d[\d,.]*\d|[$€£¥]\s?\d",                                         # amount
-    r"\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]\.?m\.?)?",                            # time of day
-    r"\bv?\d+\.\d+(?:\.\d+)+(?:[-+.]\w+)*",                                      # version, address
+    r"\b(?:0x)?(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b",  # hash
+    r"\b[A-Za-z]+(?:_[A-Za-z]+)*_\d+\b",  # user_1234
+    r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)*\b",  # HX-4471, HAT170
+    r"[$€£¥]\s?\d(?:[\d,.]*\d)?",  # amount
+    r"\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]\.?m\.?)?",  # time of day
+    r"\bv?\d+\.\d+(?:\.\d+)+(?:[-+.]\w+)*",  # version, address
     # number with unit
     r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?\s?(?:%|[kKMGT]i?B|ms|µs|km|cm|mm|kg|mg|GHz|MHz|Hz|px|°[CF]?|kWh|USD|EUR|GBP)(?!\w)",
-    r"\b\d[\d,]{2,}(?:\.\d+)?\b",                                                # number of three digits or more
-    r"(?<!\w)--[a-z][\w-]+",                                                     # flag
-)  # fmt: skip
+    r"\b\d[\d,]{2,}(?:\.\d+)?\b",  # number of three digits or more
+    r"(?<!\w)--[a-z][\w-]+",  # flag
+)
+_LONG = re.compile(r"\S{300,}")  # no string to be told, and without it every shape is looked for in bounded steps
 _EXACT = re.compile("|".join(f"({shape})" for shape in _SHAPES))
 _TRAILING = ".,;:!?"
 MOST_CHARS = 200_000  # of one text that are looked through; what is beyond is left to recall
@@ -34,7 +36,7 @@ MOST_CHARS = 200_000  # of one text that are looked through; what is beyond is l
 def exact_strings(text: str) -> list[str]:
     """The exact strings of a text, each once, in their order."""
     found: dict[str, None] = {}
-    for match in _EXACT.finditer(text[:MOST_CHARS]):
+    for match in _EXACT.finditer(_LONG.sub(" ", text[:MOST_CHARS])):
         string = match.group().rstrip(_TRAILING)
         if 2 <= len(string) <= 120:
             found.setdefault(string)

@@ -9,7 +9,7 @@ import re
 
 _INSTRUCTION = re.compile(
     r"\b(?:always|never|must(?:n't| not)?|do not|don't|make sure|be sure to|remember (?:to|that)|from now on|only ever|"
-    r"under no circumstances|requirements?:|rules?:|important:|note:|prefer(?:red)?|instead of|in future)\b",
+    r"under no circumstances|prefer(?:red)?|instead of|in future)\b|\b(?:requirements?|rules?|important|note):",
     re.IGNORECASE,
 )
 _CORRECTION = re.compile(

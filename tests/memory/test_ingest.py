@@ -80,7 +80,11 @@ def test_an_edited_past_is_a_fork_that_shares_what_came_before(make):
     memory = make()
     rows = with_ids(talk(6))
     memory.remember("t", rows)
-    edited = [*rows[:3], rows[3] | {"content": "message 3, corrected"}, {"role": "user", "content": "and on", "id": "x"}]
+    edited = [
+        *rows[:3],
+        rows[3] | {"content": "message 3, corrected"},
+        {"role": "user", "content": "and on", "id": "x"},
+    ]
     done = memory.remember("t", edited)
     assert done.forked_after == 3
     assert texts(memory) == ["message 0", "message 1", "message 2", "message 3, corrected", "and on"]
@@ -158,7 +162,11 @@ def test_every_form_of_content_comes_back_as_it_was_given(make):
     given = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "look"}, image], "name": "Ann"},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}}]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}}],
+        },
         {"role": "tool", "tool_call_id": "1", "content": "\x00 \ud800 ok"},
         SystemMessage("mid"),
         HumanMessage([{"type": "text", "text": "a"}, "b"], name="Bo"),

@@ -14,7 +14,9 @@ from optical_memory.cost import image_size, profile, text_tokens
 from optical_memory.planning.tiers import RANK
 
 MODELS = ("ocr:tesseract", "claude-opus-5", "gpt-5.6-sol", "gpt-4o", "gemini-3-pro", "gpt-3.5-turbo")
-WORDS = "the cat sat on a mat id-4471 never always 2026-01-02 $12.50 https://a.example/b?c=d → é 你好 \n- 1. item".split(" ")
+WORDS = (
+    ["the", "cat", "sat", "on", "a", "mat", "id-4471", "never", "always", "2026-01-02", "$12.50", "https://a.example/b?c=d", "→", "é", "你好", "\n-", "1.", "item"]
+)
 
 sentence = st.lists(st.sampled_from(WORDS), min_size=1, max_size=60).map(" ".join)
 run = st.tuples(sentence, st.lists(st.tuples(st.integers(1, 3), sentence), max_size=4), sentence | st.none())
@@ -37,7 +39,13 @@ def messages(runs: list) -> list[dict]:
 
 
 threads = st.lists(run, min_size=1, max_size=14).map(messages)
-slow = settings(max_examples=25, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck))
+slow = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def counted(context, model: str) -> int:
@@ -51,7 +59,9 @@ def counted(context, model: str) -> int:
             else:
                 used += rules.image(*image_size(base64.b64decode(block["base64"])))
         for call in getattr(message, "tool_calls", []):
-            used += text_tokens(call["name"] + json.dumps(call["args"], ensure_ascii=False), model) + rules.call_overhead
+            used += (
+                text_tokens(call["name"] + json.dumps(call["args"], ensure_ascii=False), model) + rules.call_overhead
+            )
     return used
 
 
@@ -111,7 +121,12 @@ def test_the_same_thread_and_settings_give_the_same_context(rows, model, budget)
 def tiers(context) -> dict[int, int]:
     """Turn number to the rank of the tier at which it is shown."""
     ranks = {"current": 0, "excerpt": RANK["card"], **RANK}
-    return {n: ranks[s.kind] for s in context.segments if s.turns and s.kind in ranks for n in range(s.turns[0], s.turns[1] + 1)}
+    return {
+        n: ranks[s.kind]
+        for s in context.segments
+        if s.turns and s.kind in ranks
+        for n in range(s.turns[0], s.turns[1] + 1)
+    }
 
 
 @slow

@@ -1,0 +1,54 @@
+"""When a step is taken: forced, cold, when it pays, and otherwise not."""
+
+from __future__ import annotations
+
+import pytest
+
+from optical_memory.cost import Price
+from optical_memory.planning.steps import Situation, verdict
+
+CACHED = Price(base=4.0, read=0.2, write=5.0, ttl=300, min_prefix=512, steps=())
+UNCACHED = Price(base=1.0, read=1.0, write=1.0, ttl=0, min_prefix=0, steps=())
+
+
+def at(**changed) -> Situation:
+    return Situation(
+        **(
+            {
+                "needed": 28_000,
+                "budget": 32_000,
+                "old": 28_000,
+                "new": 13_000,
+                "suffix": 28_000,
+                "idle": 10,
+                "horizon": 5,
+            }
+            | changed
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "price", "reason"),
+    [
+        (at(needed=33_000), CACHED, "forced"),
+        (at(idle=301), CACHED, "cold"),
+        (at(idle=None), CACHED, "cold"),
+        (at(), UNCACHED, "cold"),
+        (at(), CACHED, None),
+        (at(horizon=25), CACHED, "pays"),
+        (at(new=28_000, idle=None), CACHED, None),
+        (at(new=29_000), UNCACHED, None),
+    ],
+)
+def test_the_reason_for_a_step(now, price, reason):
+    """15,000 of 28,000 tokens saved on a warm cache at Opus 5.5 prices pay after 19.8 calls, not before."""
+    found, words = verdict(now, price)
+    assert found == reason
+    assert words
+
+
+def test_the_words_name_the_figures():
+    """Why not now, in a sentence that can be checked."""
+    assert "after 20 calls" in verdict(at(), CACHED)[1]
+    assert "33000" in verdict(at(needed=33_000), CACHED)[1]
