@@ -138,9 +138,11 @@ class Writer(Reader):
         attachments: Any = KEEP,
     ) -> None:
         """Messages that arrive for a turn that waits for results, and what the whole turn is with them."""
-        held = self._connection.execute(sa.select(turn.c.thread_id, turn.c.messages).where(turn.c.id == turn_id)).one()
+        held = self._connection.execute(
+            sa.select(turn.c.thread_id, turn.c.messages, turn.c.name).where(turn.c.id == turn_id)
+        ).one()
         values: dict[str, Any] = {
-            **self._words(text),
+            **self._words(text, held.name),
             "chars": chars,
             "tokens": tokens,
             "open": open,
@@ -326,7 +328,7 @@ class Writer(Reader):
     def _turn(self, owner: ThreadRow, number: int, new: rows.NewTurn, at: datetime) -> dict[str, Any]:
         return {
             **_fields(new),
-            **self._words(new.text),
+            **self._words(new.text, new.name),
             "thread_id": owner.id,
             "branch_id": owner.branch_id,
             "number": number,
@@ -337,12 +339,12 @@ class Writer(Reader):
             "stored_at": at,
         }
 
-    def _words(self, text: str) -> dict[str, Any]:
-        clean = safe_text(text)
-        return {
-            "text": clean,
-            "grams": search.extra_words(clean, fold=self._connection.dialect.name != "sqlite"),
-        }
+    def _words(self, text: str, name: str | None) -> dict[str, Any]:
+        """The text, and what its index holds beside it: who spoke, and words that the tokenizer does not split."""
+        clean, fold = safe_text(text), self._connection.dialect.name != "sqlite"
+        who = safe_text(name or "")
+        extra = (who, search.extra_words(f"{who} {clean}", fold=fold))
+        return {"text": clean, "grams": " ".join(filter(None, extra)) or None}
 
     def _add_turns(self, values: list[dict[str, Any]]) -> dict[int, int]:
         """The new ids by turn number."""

@@ -82,6 +82,20 @@ def test_the_best_come_first_and_only_as_many_as_asked(store: Store) -> None:
         assert scores == sorted(scores, reverse=True)
 
 
+def test_who_spoke_is_found(store: Store) -> None:
+    """A name is searched like a word of the turn, also after results arrived for it."""
+    with store.write() as writer:
+        told = [turn("I paint.", name="Melanie"), turn("Me too.", name="Ærlig Özil", open=True)]
+        thread = writer.append(writer.new_thread("trip", NOW), told, NOW)
+        path = writer.path(thread)
+        row = writer.turns(path)[1]
+        writer.extend(row.id, [], text="Me too!", chars=7, tokens=2, open=False, importance=0)
+        assert [hit.number for hit in writer.search(path, "What does Melanie do?", limit=1)] == [1]
+        assert [hit.number for hit in writer.search(path, "özil", limit=1)] == [2]
+        writer.forget_turns(thread, path, [1])
+        assert writer.search(path, "Melanie", limit=1) == []
+
+
 def test_a_snippet_shows_the_place(store: Store) -> None:
     """One line around the first hit, cut with an ellipsis."""
     thread = begun(store, "before " * 50 + "the NEEDLE\nis here " + "after " * 50)
