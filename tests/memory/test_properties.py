@@ -14,9 +14,26 @@ from optical_memory.cost import image_size, profile, text_tokens
 from optical_memory.planning.tiers import RANK
 
 MODELS = ("ocr:tesseract", "claude-opus-5", "gpt-5.6-sol", "gpt-4o", "gemini-3-pro", "gpt-3.5-turbo")
-WORDS = (
-    ["the", "cat", "sat", "on", "a", "mat", "id-4471", "never", "always", "2026-01-02", "$12.50", "https://a.example/b?c=d", "→", "é", "你好", "\n-", "1.", "item"]
-)
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "id-4471",
+    "never",
+    "always",
+    "2026-01-02",
+    "$12.50",
+    "https://a.example/b?c=d",
+    "→",
+    "é",
+    "你好",
+    "\n-",
+    "1.",
+    "item",
+]
 
 sentence = st.lists(st.sampled_from(WORDS), min_size=1, max_size=60).map(" ".join)
 run = st.tuples(sentence, st.lists(st.tuples(st.integers(1, 3), sentence), max_size=4), sentence | st.none())

@@ -1,0 +1,307 @@
+"""The facade: contexts, steps, recall, pins, forgetting, previews, and the twins for asyncio."""
+
+from __future__ import annotations
+
+import inspect
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from optical_memory import BudgetError, ConfigError, OpticalMemory, StoreError, ThreadNotFoundError
+from optical_memory.planning.tiers import DRAWN
+
+
+def talk(n: int, start: int = 0) -> list[dict]:
+    """n dated messages with ids; every tenth holds an id string of its own."""
+    return [
+        {
+            "role": ("user", "assistant")[i % 2], "id": f"m{i}", "created_at": f"2026-01-{1 + i // 24 % 28:02d}T{i % 24:02d}:00:00Z",
+            "content": f"In message {i} we spoke of the harbour, the weather and supper" + f", ticket HX-{1000 + i}." * (i % 10 == 0),
+        }
+        for i in range(start, start + n)
+    ]  # fmt: skip
+
+
+def text_of(context) -> str:
+    """All text of a context."""
+    found = []
+    for message in context.messages:
+        blocks = message.content if isinstance(message.content, list) else [{"type": "text", "text": message.content}]
+        found += [b["text"] for b in blocks if b["type"] == "text"]
+    return "\n".join(found)
+
+
+def test_a_short_thread_is_its_own_messages(make):
+    """Text is the answer when in doubt: nothing of ours is added."""
+    memory = make()
+    memory.remember("t", talk(5))
+    assert [m.content for m in memory.context("t").messages] == [m["content"] for m in talk(5)]
+
+
+def test_old_turns_become_pages_and_recent_ones_stay_text(make):
+    """The images are in marked human messages only, exact strings ride beside them."""
+    memory = make(model="claude-opus-5", budget=6_000)
+    memory.remember("t", talk(301))
+    context = memory.context("t")
+    assert context.tokens <= 6_000
+    assert {s.kind for s in context.segments} & set(DRAWN)
+    assert context.messages[-1].content == talk(301)[-1]["content"]
+    for message in context.messages:
+        if any(isinstance(b, dict) and b["type"] == "image" for b in message.content):
+            assert message.type == "human"
+            assert message.additional_kwargs["lc_source"] == "optical_memory"
+    unsafe = [s for s in context.segments if s.kind == "clear"]
+    assert unsafe
+    assert f"HX-{1000 + (unsafe[0].turns[0] + 9) // 10 * 10}" in text_of(context)
+
+
+def test_an_unknown_thread_is_named_with_what_is_near(make):
+    """The error says what to type next."""
+    memory = make()
+    memory.remember("trip-2", talk(1))
+    with pytest.raises(ThreadNotFoundError, match="trip-2"):
+        memory.context("trip")
+
+
+def test_what_does_not_fit_at_all_is_a_budget_error_with_three_numbers(make):
+    """And nothing stored is lost."""
+    memory = make(budget=50)
+    memory.remember("t", [*talk(4), {"role": "user", "content": "word " * 400, "id": "long"}])
+    with pytest.raises(BudgetError) as caught:
+        memory.context("t", reserved=10)
+    assert (caught.value.reserved, caught.value.budget) == (10, 50)
+    assert caught.value.needed > 400
+    assert len(memory.turns("t")) == 5
+    with pytest.raises(ConfigError):
+        memory.context("t", budget=0)
+
+
+def test_the_first_message_of_a_long_run_is_cut_rather_than_refused(make):
+    """The newest tool round stays whole, the task it serves is shown head and tail with its handle."""
+    memory = make(budget=300)
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    memory.remember("t", [
+        {"role": "user", "content": "BEGIN " + "word " * 800 + "END", "id": "1"},
+        {"role": "assistant", "content": None, "tool_calls": [call], "id": "2"},
+        {"role": "tool", "tool_call_id": "c", "content": "the result", "id": "3"},
+    ])  # fmt: skip
+    context = memory.context("t")
+    assert context.tokens <= 300
+    assert "BEGIN" in text_of(context)
+    assert "END" in text_of(context)
+    assert "recall_memory('1')" in text_of(context)
+    assert context.messages[-1].content == "the result"
+
+
+def test_another_model_or_budget_is_a_preview_that_writes_nothing(make, tmp_path):
+    """The ladder belongs to the memory's own model and budget."""
+    memory = make(budget=1_500)
+    memory.remember("t", talk(120))
+    memory.context("t")
+    before = (memory.steps("t"), memory.stats("t"))
+    for options in ({"model": "gpt-4o"}, {"budget": 700}, {"dry_run": True}):
+        assert memory.context("t", **options).tokens <= options.get("budget", 1_500)
+    assert (memory.steps("t"), memory.stats("t")) == before
+
+
+def test_a_read_only_memory_shows_what_a_writing_one_would(make):
+    """Looking needs no right to write."""
+    memory = make(budget=1_500)
+    memory.remember("t", talk(120))
+    with OpticalMemory(
+        memory.store.path, model="ocr:tesseract", budget=1_500, clock=memory._clock, read_only=True
+    ) as looking:
+        seen = [m.content for m in looking.context("t").messages]
+        assert looking.recall("t", "harbour")
+    assert seen == [m.content for m in memory.context("t").messages]
+
+
+def test_the_same_bytes_in_another_process(make):
+    """A page is a function of text, look and renderer version."""
+    memory = make(budget=1_500)
+    memory.remember("t", talk(120))
+    memory.context("t")
+    hashes = [p.sha256 for p in memory.pages("t")]
+    code = (
+        "import sys; from optical_memory import OpticalMemory\n"
+        "m = OpticalMemory('sqlite://', model='ocr:tesseract', budget=1500)\n"
+        "import json; m.remember('t', json.loads(sys.stdin.read())); m.context('t'); print([p.sha256 for p in m.pages('t')])"
+    )
+    import json
+
+    other = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(talk(120)), capture_output=True, text=True, check=True
+    )
+    assert hashes
+    assert other.stdout.strip() == str(hashes)
+
+
+def test_a_dry_step_names_exactly_what_the_step_then_does(make):
+    """And the log keeps it, and undo takes it back."""
+    memory = make(budget=1_500)
+    memory.remember("t", talk(120))
+    shown = memory.step("t", dry_run=True)
+    assert memory.step("t") == shown
+    assert [s.changes for s in memory.steps("t")] == [shown.changes]
+    sharp = {t.tier for t in memory.turns("t")}
+    assert sharp != {"text"}
+    memory.undo("t")
+    assert {t.tier for t in memory.turns("t")} == {"text"}
+    assert memory.steps("t")[0].undone
+    with pytest.raises(StoreError, match="no step"):
+        memory.undo("t")
+    assert memory.step("t").changes == shown.changes
+
+
+def test_a_warm_cache_is_left_alone_and_a_cold_one_is_used(make, clock):
+    """Between steps the prefix stays; after the provider's cache has gone cold a change costs nothing extra."""
+    memory = make(model="claude-opus-5", budget=30_000, keep=("turns", 4))
+    reasons = []
+    for n in range(1, 60):
+        memory.remember("t", talk(n))
+        reasons.append(memory.context("t").reason)
+        clock.move(seconds=5)
+    taken = [r for r in reasons if r]
+    assert taken[0] == "first"
+    assert set(taken[1:]) == {"pays"}
+    assert len(taken) <= 4
+    clock.move(hours=1)
+    memory.remember("t", talk(61))
+    assert memory.context("t").reason == "cold"
+
+
+def test_explain_says_in_words_why_and_why_not(make):
+    """With the figures that decide."""
+    memory = make(budget=1_500)
+    memory.remember("t", talk(3))
+    assert "No step" in memory.explain("t")
+    memory.remember("t", talk(200))
+    assert "forced" in memory.explain("t")
+    assert "1,500" in memory.explain("t")
+
+
+def test_recall_returns_turns_word_for_word_and_makes_them_stronger(make):
+    """By words, by exact id, by range; and what was recalled does not fade with the rest."""
+    memory = make(budget=900)
+    memory.remember("t", talk(301))
+    memory.context("t")
+    assert memory.recall("t", "HX-1010", limit=1)[0].text == talk(11)[-1]["content"]
+    assert [h.turn for h in memory.recall("t", "turns 3-5")] == [3, 4, 5]
+    assert memory.recall("t", '"message 42 we"')[0].turn == 43
+    before = {t.number: t.tier for t in memory.turns("t")}
+    memory.remember("t", talk(401))
+    memory.context("t")
+    after = {t.number: t.tier for t in memory.turns("t")}
+    assert before != after
+    with pytest.raises(ConfigError):
+        memory.recall("t", "x", limit=0)
+
+
+def test_what_the_newest_message_asks_for_comes_back_before_it_and_stays(make):
+    """Automatic recall: within its own slice, in place until the next step, never raising strength."""
+    memory = make(budget=1_500, recall=("tokens", 300))
+    question = {"role": "user", "content": "What was ticket HX-1010 about?", "id": "q"}
+    memory.remember("t", [*talk(200), question])
+    memory.context("t")
+    context = memory.context("t", query=question["content"])
+    recalled = [s for s in context.segments if s.kind == "recalled"]
+    assert len(recalled) == 1
+    assert recalled[0].tokens <= 300
+    assert "HX-1010" in text_of(context)
+    assert context.tokens <= 1_500
+    again = memory.context("t", query=question["content"])
+    assert [m.content for m in again.messages] == [m.content for m in context.messages]
+    memory.remember("t", [{"role": "assistant", "content": "It was about supper.", "id": "a"}])
+    later = memory.context("t")
+    assert [m.content for m in later.messages[: len(context.messages)]] == [m.content for m in context.messages]
+
+
+def test_a_pinned_turn_stays_text_however_old(make):
+    """A pin holds a turn as text from the next step on, and unpinning lets it go."""
+    memory = make(budget=1_500, keep=("turns", 4))
+    memory.remember("t", talk(40))
+    assert memory.pin("t", [3, 5]) == 2
+    memory.remember("t", talk(300))
+    assert talk(3)[-1]["content"] in text_of(memory.context("t"))
+    with pytest.raises(StoreError, match="no turn 999"):
+        memory.pin("t", 999)
+
+
+def test_forgetting_leaves_no_byte_behind(make):
+    """A turn, or all of a thread: text, index, images, log."""
+    memory = make(budget=1_500)
+    rows = talk(120)
+    rows[10]["content"] = "the needle is Zanzibar-4711"
+    memory.remember("t", rows)
+    memory.context("t")
+    gone = memory.forget("t", turns=[11])
+    assert (gone.turns, gone.held) == (1, False)
+    assert memory.recall("t", "Zanzibar") == []
+    memory.close()
+    assert all(b"Zanzibar" not in f.read_bytes() for f in memory.store.path.parent.iterdir())
+    assert memory.context("t").tokens <= 1_500
+    memory.forget("t")
+    with pytest.raises(ThreadNotFoundError):
+        memory.turns("t")
+
+
+def test_a_copy_is_a_thread_of_its_own(make):
+    """To go beside LangGraph's copy_thread."""
+    memory = make()
+    memory.remember("t", talk(30))
+    assert memory.copy("t", "u").turns == 30
+    memory.remember("u", talk(31))
+    assert (len(memory.turns("t")), len(memory.turns("u"))) == (30, 31)
+
+
+def test_what_was_billed_is_kept_beside_what_was_predicted(make):
+    """`observe` takes LangChain's usage_metadata."""
+    memory = make()
+    memory.remember("t", talk(5))
+    context = memory.context("t", reserved=7)
+    memory.observe({"input_tokens": 120, "output_tokens": 9, "input_token_details": {"cache_read": 100}}, context)
+    assert memory.stats("t").calls == {"calls": 1, "predicted": context.tokens + 7, "billed": 120}
+
+
+def test_the_forms_of_other_clients_say_the_same(make):
+    """OpenAI's chat form and Anthropic's, images included."""
+    memory = make(budget=1_500)
+    memory.remember("t", talk(121))
+    context = memory.context("t")
+    openai = context.to_openai()
+    images = [b for m in openai if isinstance(m["content"], list) for b in m["content"] if b["type"] == "image_url"]
+    assert images
+    assert all(b["image_url"]["url"].startswith("data:image/png;base64,") for b in images)
+    system, anthropic = context.to_anthropic()
+    assert system == ""
+    assert sum(b["type"] == "image" for m in anthropic for b in m["content"]) == len(images)
+    assert all(a["role"] != b["role"] for a, b in zip(anthropic, anthropic[1:], strict=False))
+
+
+async def test_every_method_has_a_twin_for_asyncio_that_gives_the_same(make):
+    """`aremember`, `acontext` and the others."""
+    memory = make(budget=1_500)
+    await memory.aremember("t", talk(121))
+    asynchronous = await memory.acontext("t")
+    assert [m.content for m in asynchronous.messages] == [m.content for m in memory.context("t").messages]
+    public = {n for n, f in inspect.getmembers(OpticalMemory, inspect.isfunction) if not n.startswith("_")}
+    plain = {n for n in public if f"a{n}" in public}
+    missing = public - plain - {f"a{n}" for n in plain} - {"close", "settings", "steps", "search"}
+    assert not missing
+
+
+def test_a_damaged_image_is_never_shown(make):
+    """Bytes are checked against their hash whenever they are read."""
+    from optical_memory import HashMismatchError
+
+    memory = make(budget=1_500)
+    memory.remember("t", talk(121))
+    memory.context("t")
+    memory.close()
+    with sqlite3.connect(memory.store.path) as raw:
+        raw.execute("UPDATE image SET png = X'89504E47'")
+    raw.close()
+    with pytest.raises(HashMismatchError, match="db check"):
+        make(budget=1_500).context("t")
