@@ -491,12 +491,12 @@ class OpticalMemory:
             if done is None:
                 raise StoreError(f"thread {thread!r} has no step that could be undone")
             key = plan_key(self.settings())
-            before = writer.plan_before(path, key, done.plan_id or 0)
+            before, standing = writer.plan_before(path, key, done.plan_id or 0), writer.plan(path, key)
             body, tokens = (before.body, before.tokens) if before else (Plan().to_json(), 0)
             writer.put_plan(
                 row,
                 path,
-                anchor=max(done.at, path[-1].last),
+                anchor=standing.anchor if standing else path[-1].last,  # a later step must be able to follow it
                 key=key,
                 body=body,
                 reason="undo",
