@@ -1,4 +1,4 @@
-"""LangChain agents: `create_agent(..., middleware=[OpticalMemoryMiddleware(memory)])`, and the recall tool by itself."""
+"""LangChain agents: `create_agent(..., middleware=[OpticalMemoryMiddleware(memory)])`, and the recall tool."""
 
 from __future__ import annotations
 

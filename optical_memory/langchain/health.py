@@ -10,7 +10,7 @@ from optical_memory.errors import StoreError, ThreadNotFoundError
 log = logging.getLogger("optical_memory")
 
 
-class Resting(StoreError):
+class RestingError(StoreError):
     """The store has failed a moment ago and is left alone."""
 
 
@@ -32,9 +32,9 @@ class Health:
         return time.monotonic() < self._until
 
     def check(self) -> None:
-        """Raises Resting while the store rests."""
+        """Raises RestingError while the store rests."""
         if self.resting:
-            raise Resting(f"the store failed less than {self.pause:g} s ago and is not asked now")
+            raise RestingError(f"the store failed less than {self.pause:g} s ago and is not asked now")
 
     def once(self, kind: str, words: str, *args: object) -> None:
         """Log a warning, the first time for its kind only."""
@@ -44,7 +44,7 @@ class Health:
 
     def failed(self, error: Exception, what: str) -> None:
         """Note an error of ours: the store rests after one of its errors, and each kind is logged once."""
-        if isinstance(error, Resting):
+        if isinstance(error, RestingError):
             return
         rest = isinstance(error, StoreError) and not isinstance(error, ThreadNotFoundError)
         if rest:

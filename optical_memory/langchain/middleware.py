@@ -1,4 +1,4 @@
-"""`OpticalMemoryMiddleware`: what the model sees of a conversation is its memory; what the graph stores stays as it is."""
+"""`OpticalMemoryMiddleware`: the model sees its memory of a conversation; what the graph stores stays as it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from optical_memory.cost import known
 from optical_memory.langchain.health import Health
 from optical_memory.langchain.pairs import answered, paired, trimmed, unanswered
 from optical_memory.langchain.sizes import Reserved, message_counter
-from optical_memory.langchain.tools import recall_memory
+from optical_memory.langchain.tools import recall_memory, state_messages
 from optical_memory.langchain.where import Place, Subagents, Thread, is_subagent, place
 from optical_memory.memory import Context, OpticalMemory
 from optical_memory.messages import injected
@@ -41,6 +41,12 @@ AsyncHandler = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
 OVERFLOW_SHARE = 0.7  # of the budget: what is tried once where the model says that its input was too long
 PAUSE = 5.0  # seconds for which a store that failed is left alone
 WINDOW_SHARE = 0.95  # of a model's window, its answer taken off: counts are not exact to the token
+
+CUT = "the newest message or tool result does not fit into the budget: the model is shown its head and tail"
+SUBAGENT = 'an agent inside another graph is not remembered; pass subagents="isolate" or thread='
+NO_THREAD = 'no thread id: the memory lasts for this run; pass {"configurable": {"thread_id": ...}} or thread='
+SUMMARY = "SummarizationMiddleware removes history before the memory sees it: use one of the two"
+PREVIOUS = "use_previous_response_id sends only the newest messages, and the memory has no effect: switch it off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,13 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     recall_tool       offer the tool `recall_memory` to the model
     automatic_recall  bring old turns that the newest message asks for back by themselves (`MemoryConfig.recall`)
     observe           note what the provider billed for each call, beside what was predicted
-    subagents         "skip": an agent inside another graph keeps its plain messages; "isolate": a memory of its own for its run
+    subagents         "skip": an agent inside another graph keeps its plain messages; "isolate": a memory for its run
     strict            raise errors of ours instead of failing open
     pause             seconds for which a store that failed is left alone
 
-    Without a thread id the memory lasts for one run. Put it after retry, fallback and routing middleware, so that it sees
-    the model that is called, and before prompt caching. Not together with SummarizationMiddleware, which destroys the history.
+    Without a thread id the memory lasts for one run. Put it after retry, fallback and routing middleware, so that it
+    sees the model that is called, and before prompt caching. Not together with SummarizationMiddleware, which destroys
+    the history.
     """
 
     trace_policy = _TRACE
@@ -99,7 +106,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     # ----------------------------------------------------------------------------------------- hooks
 
     def wrap_model_call(self, request: ModelRequest[Any], handler: Handler) -> ModelResponse[Any]:
-        """Call the model with the memory's context; once more with a smaller one where the model says it was too long."""
+        """Call the model with the memory's context; once more with a smaller one where it was too long for the model."""
         sent = self._prepared(request)
         try:
             response = handler(sent.request)
@@ -177,13 +184,13 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         return context
 
     def _plain(self, call: Call, error: Exception) -> list[BaseMessage]:
-        """The newest messages that fit into the budget, as they are; a too long newest result shows its head and tail."""
+        """The newest messages that fit into the budget; a newest result that is too long shows its head and tail."""
         settings = self.memory.settings(call.model)
         room = (call.budget or self.memory.budget) - call.reserved
         numbers = self._numbers(call) if isinstance(error, BudgetError) else {}
         messages, cut = trimmed(call.messages, room, message_counter(settings.profile), lambda m: numbers.get(id(m)))
         if cut:
-            self._health.once("cut", "the newest message or tool result does not fit into the budget: its head and tail are shown")
+            self._health.once("cut", CUT)
         return messages
 
     def _numbers(self, call: Call) -> dict[int, int | None]:
@@ -231,9 +238,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _in_tool(self, runtime: Any) -> str | None:
         """The thread in which a tool of this agent runs."""
-        state = getattr(runtime, "state", None)
-        messages = state.get("messages", ()) if isinstance(state, dict) else getattr(state, "messages", ())
-        found = place(self._thread, self._subagents, runtime, messages)
+        found = place(self._thread, self._subagents, runtime, state_messages(runtime))
         return found.thread if found else None
 
     def _other_model(self, model: Any) -> str | None:
@@ -251,13 +256,13 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     def _warn(self, request: ModelRequest[Any], where: Place | None) -> None:
         """Say once what keeps the memory from working as it should."""
         if where is None and is_subagent(request.runtime):
-            self._health.once("subagent", 'an agent inside another graph is not remembered; pass subagents="isolate" or thread=')
+            self._health.once("subagent", SUBAGENT)
         elif where is None or where.ephemeral:
-            self._health.once("no thread", 'no thread id: the memory lasts for this run; pass {"configurable": {"thread_id": ...}} or thread=')
+            self._health.once("no thread", NO_THREAD)
         if any(getattr(m, "additional_kwargs", {}).get("lc_source") == "summarization" for m in request.messages):
-            self._health.once("summary", "SummarizationMiddleware removes history before the memory sees it: use one of the two")
+            self._health.once("summary", SUMMARY)
         if getattr(request.model, "use_previous_response_id", False):
-            self._health.once("previous", "use_previous_response_id sends only the newest messages: the memory has no effect, switch it off")
+            self._health.once("previous", PREVIOUS)
 
 
 def _sees(model: Any) -> bool | None:

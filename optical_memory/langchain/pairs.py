@@ -64,8 +64,8 @@ def _missing(group: Sequence[BaseMessage]) -> Iterator[ToolMessage]:
 def trimmed(messages: Sequence[BaseMessage], room: int, count: Count, handle: Handle) -> tuple[list[BaseMessage], bool]:
     """(the newest rounds that fit into `room` tokens, was one of them cut?).
 
-    The newest round is always there, and so is the message of the user that began the run; both are cut to head and tail
-    where they are too long. Pairs are whole, and the list begins with a human message where there is one.
+    The newest round is always there, and so is the message of the user that began the run; both are cut to head and
+    tail where they are too long. Pairs are whole, and the list begins with a human message where there is one.
     """
     groups = [[*group, *_missing(group)] for group in rounds(messages)]
     if not groups:
@@ -81,7 +81,9 @@ def trimmed(messages: Sequence[BaseMessage], room: int, count: Count, handle: Ha
     return [m for group in _from_human([chosen[i] for i in sorted(chosen)]) for m in group], cut
 
 
-def _newest(groups: Sequence[list[BaseMessage]], room: int, count: Count, handle: Handle) -> dict[int, list[BaseMessage]]:
+def _newest(
+    groups: Sequence[list[BaseMessage]], room: int, count: Count, handle: Handle
+) -> dict[int, list[BaseMessage]]:
     """What never yields, by its place: the newest round and the message of the user that it answers."""
     newest = len(groups) - 1
     asked = next((i for i in range(newest, -1, -1) if groups[i][0].type == "human"), newest)
@@ -132,4 +134,5 @@ def head_and_tail(text: str, chars: int, number: int | None) -> str:
         return text
     head = chars * 2 // 3
     how = f"recall_memory('{number}') returns them" if number else "ask recall_memory for words of it"
-    return f"{text[:head]}\n[... {len(text) - chars} characters left out; {how} ...]\n{text[len(text) - (chars - head):]}"
+    tail = text[len(text) - (chars - head) :]
+    return f"{text[:head]}\n[... {len(text) - chars} characters left out; {how} ...]\n{tail}"

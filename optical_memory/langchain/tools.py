@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
@@ -20,12 +20,14 @@ Count = Callable[[str], int]
 
 TOKENS = 1_500
 HITS = 5
+FOOTER = 40  # tokens for the line that names what else was found
 LEAST = 60  # tokens: less than this is not worth showing of a turn
 DESCRIPTION = (
-    "Look up earlier parts of this conversation, word for word. Use it whenever something was said or seen before that you cannot "
-    "read or find in what is in front of you: pages too small to read, turns that are only listed, exact strings, long results "
-    "that were cut. Give words to search for, or the number of a turn, or a range of turns."
+    "Look up earlier parts of this conversation, word for word. Use it whenever something was said or seen before that "
+    "you cannot read or find in what is in front of you: pages too small to read, turns that are only listed, exact "
+    "strings, long results that were cut. Give words to search for, or the number of a turn, or a range of turns."
 )  # fmt: skip
+GO_ON = "Go on with what is in front of you."
 TRY = 'Try fewer or other words, a "quoted phrase", a prefix*, or turn numbers such as "12" or "12-15".'
 
 
@@ -34,8 +36,12 @@ class RecallArguments(BaseModel):
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    query: str = Field(description='Words to search for, a "quoted phrase", a prefix*, or turn numbers such as "12" or "12-15".')
-    offset: int = Field(default=0, ge=0, description="Characters of a long turn to skip; a cut answer says which offset goes on.")
+    query: str = Field(
+        description='Words to search for, a "quoted phrase", a prefix*, or turn numbers such as "12" or "12-15".'
+    )
+    offset: int = Field(
+        default=0, ge=0, description="Characters of a long turn to skip; a cut answer says which offset goes on."
+    )
     runtime: Annotated[Any, InjectedToolArg()] = None
 
 
@@ -43,7 +49,7 @@ def recall_memory(memory: OpticalMemory, *, thread: str | Resolve | None = None,
     """The tool `recall_memory(query, offset=0) -> text` for a memory.
 
     `thread` names the thread, or finds its name from the tool's runtime; by default it is the run's `thread_id`.
-    The answer takes at most `tokens` by the memory's own counter. It never raises: what went wrong is said in the answer.
+    The answer takes at most `tokens` by the memory's own counter. It never raises: what went wrong is said in it.
     """
     return RecallMemory(memory, thread, tokens)
 
@@ -65,19 +71,24 @@ class RecallMemory(BaseTool):
     def _run(self, query: str, offset: int = 0, runtime: Any = None, *, config: RunnableConfig) -> str:
         """The answer as text; never raises."""
         try:
-            thread = self._named(runtime, config)
-            if thread is None:
-                return "Nothing is remembered here: this run has no thread. Answer from what is in front of you."
-            hits = _recall(self._memory, thread, query)
-            return told(hits, query, offset if len(hits) == 1 else 0, self._tokens, self._memory.settings().text) if hits else _nothing(query)
+            return self._answer(query, offset, runtime, config)
         except ThreadNotFoundError:
-            return "Nothing is remembered of this conversation yet. Answer from what is in front of you."
+            return f"Nothing is remembered of this conversation yet. {GO_ON}"
         except OpticalMemoryError as error:
             log.warning("recall_memory: %s", error)
-            return "The memory cannot be read at the moment. Go on with what is in front of you, and try once more later."
+            return f"The memory cannot be read at the moment. {GO_ON}"
         except Exception:
             log.exception("recall_memory(%r) failed", query)
-            return "The memory could not answer this. Go on with what is in front of you."
+            return f"The memory could not answer this. {GO_ON}"
+
+    def _answer(self, query: str, offset: int, runtime: Any, config: RunnableConfig) -> str:
+        thread = self._named(runtime, config)
+        if thread is None:
+            return f"Nothing is remembered here: this run has no thread. {GO_ON}"
+        hits = _recall(self._memory, thread, query, newest_question(runtime))
+        if not hits:
+            return f"Nothing found for {query[:100]!r}. {TRY}"
+        return told(hits, query, offset if len(hits) == 1 else 0, self._tokens, self._memory.settings().text)
 
     async def _arun(self, query: str, offset: int = 0, runtime: Any = None, *, config: RunnableConfig) -> str:
         """`_run` in a worker thread."""
@@ -89,18 +100,35 @@ class RecallMemory(BaseTool):
         return self._thread or config.get("configurable", {}).get("thread_id") or configured("thread_id")
 
 
-def _recall(memory: OpticalMemory, thread: str, query: str) -> list[Hit]:
+def _recall(memory: OpticalMemory, thread: str, query: str, asked: str) -> list[Hit]:
+    """Recalled turns without the question that is being answered; a number that is no turn's is looked for as a word."""
+    hits = _found(memory, thread, query)
+    if not hits and query.strip().isdigit():
+        hits = _found(memory, thread, f'"{query}"')
+    return [h for h in hits if h.text != asked][:HITS] or hits[:HITS]
+
+
+def _found(memory: OpticalMemory, thread: str, query: str) -> list[Hit]:
     """Recalled turns; only read, without growing stronger, where the database cannot be written now."""
     try:
-        return memory.recall(thread, query, limit=HITS)
+        return memory.recall(thread, query, limit=HITS + 1)
     except ThreadNotFoundError:
         raise
     except StoreError:
-        return memory.search(thread, query, limit=HITS)
+        return memory.search(thread, query, limit=HITS + 1)
 
 
-def _nothing(query: str) -> str:
-    return f"Nothing found for {query!r}. {TRY}"
+def newest_question(runtime: Any) -> str:
+    """The text of the user's newest message, if the tool runs in an agent: it matches every query made from it."""
+    human = (m for m in reversed(state_messages(runtime)) if getattr(m, "type", "") == "human")
+    return next((str(m.text) for m in human), "")
+
+
+def state_messages(runtime: Any) -> Sequence[Any]:
+    """The messages in the state of the agent that a tool runs in; empty outside of one."""
+    state = getattr(runtime, "state", None)
+    found = state.get("messages") if isinstance(state, Mapping) else getattr(state, "messages", None)
+    return found or ()
 
 
 # --------------------------------------------------------------------------------------------- the answer
@@ -109,17 +137,17 @@ def _nothing(query: str) -> str:
 def told(hits: Sequence[Hit], query: str, offset: int, tokens: int, count: Count) -> str:
     """Turns word for word within `tokens`, in the order of the talk; the best get most where not all fit."""
     shown: dict[int, str] = {}
-    left = tokens
+    left = tokens - (FOOTER if len(hits) > 1 else 0)
     for index, hit in enumerate(hits):
-        share = left if index == len(hits) - 1 else max(left // 2, left - sum(count(_whole(h)) for h in hits[index + 1 :]))
-        text = _fitted(hit, query, offset, share, count)
+        others = sum(count(_whole(h)) for h in hits[index + 1 :])
+        text = _fitted(hit, query, offset, max(left // 2, left - others), count)
         if text:
             shown[hit.turn] = text
             left -= count(text) + 1
         if left < LEAST:
             break
-    rest = [h.turn for h in hits if h.turn not in shown]
-    more = [f"[also turns {', '.join(map(str, sorted(rest)))}: ask for them by number]"] if rest else []
+    rest = [str(h.turn) for h in sorted(hits, key=lambda h: h.turn) if h.turn not in shown]
+    more = [f"[also turns {', '.join(rest)}: ask for them by number]"] if rest else []
     return "\n".join([*(shown[n] for n in sorted(shown)), *more])
 
 
@@ -151,7 +179,8 @@ def _fitted(hit: Hit, query: str, offset: int, room: int, count: Count) -> str:
 def _window(hit: Hit, start: int, chars: int) -> str:
     end = min(len(hit.text), start + chars)
     before = f"[... {start} characters before ...] " if start else ""
-    after = f' [... {len(hit.text) - end} characters follow: recall_memory("{hit.turn}", offset={end}) ...]' if end < len(hit.text) else ""
+    left = len(hit.text) - end
+    after = f' [... {left} characters follow: recall_memory("{hit.turn}", offset={end}) ...]' if left else ""
     return f"{_label(hit)} {before}{hit.text[start:end]}{after}"
 
 

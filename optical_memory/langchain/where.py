@@ -61,7 +61,7 @@ def configured(key: str) -> str | None:
 
 
 def _of_this_run(messages: Sequence[Any]) -> Place | None:
-    """A name by the random id that the graph gave to the run's first message; an id that a host chose may not be unique."""
+    """A name by the random id that the graph gave the first message; an id of the host's may not be unique."""
     first = str(getattr(messages[0], "id", None) or "") if messages else ""
     try:
         return Place(f"run-{UUID(first)}", ephemeral=True) if UUID(first).version == 4 else None

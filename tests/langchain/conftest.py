@@ -21,7 +21,7 @@ from optical_memory.langchain import OpticalMemoryMiddleware
 from tests.langchain.scripted import Scripted, calling
 
 MODEL = "claude-opus-4-5"
-WORDS = "alpha beta gamma delta value return class import 4711 x9f3 order route".split()
+WORDS = ("alpha", "beta", "gamma", "value", "return", "class", "import", "4711", "x9f3", "order", "route")
 
 
 @tool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
@@ -23,7 +24,7 @@ SLACK = 0.98  # the memory rounds each turn up, and so counts a little more than
 def kept_prefixes(model: Scripted, budget: int) -> int:
     """How many calls within a run begin with the bytes of the call before: all but those that the budget forbids."""
     kept = 0
-    for before, after in zip(model.calls, model.calls[1:], strict=False):
+    for before, after in pairwise(model.calls):
         if after[-1].type != "tool":
             continue
         same = seen(after)[: len(before)] == seen(before)
@@ -64,7 +65,7 @@ def test_a_long_run_under_one_user_message_is_stepped_between_rounds(make):
     for call in model.calls:
         assert_pairs_whole(call)
         assert any("mind the order 4711" in str(m.content) for m in call)
-    pairs = zip(model.calls, model.calls[1:], strict=False)
+    pairs = pairwise(model.calls)
     steps = sum(1 for before, after in pairs if seen(after)[: len(before)] != seen(before))
     assert 1 <= steps <= 15
 

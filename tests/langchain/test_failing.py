@@ -122,7 +122,8 @@ def test_a_full_disk_does_not_stop_the_agent_and_is_caught_up_with(make, small_d
         assert "all I found" in runner.invoke(say(text), on("t"))["messages"][-1].content
     ballast.unlink()
     runner.invoke(say("fifth"), on("t"))
-    assert [t.text.split()[0] for t in memory.turns("t") if t.role == "user"] == "first second third fourth fifth".split()
+    said = [t.text.split()[0] for t in memory.turns("t") if t.role == "user"]
+    assert said == ["first", "second", "third", "fourth", "fifth"]
     memory.close()
 
 
@@ -144,7 +145,8 @@ def test_a_tool_result_larger_than_the_budget_is_shown_by_head_and_tail(make, ca
     state = runner.invoke(say("List it."), on("t"))
     shown = model.calls[1][-1]
     assert billed(model.calls[1], model.offered) <= 2_000
-    assert shown.content.startswith("line 0 of") and shown.content.endswith("line 3999 of the listing")
+    assert shown.content.startswith("line 0 of")
+    assert shown.content.endswith("line 3999 of the listing")
     assert "recall_memory('2')" in shown.content
     assert "List it." in str(model.calls[1][1].content)
     assert "line 2000 of the listing" in state["messages"][2].content
