@@ -15,7 +15,8 @@ BEGIN = re.compile(  # at a line's start, after `name: ` or an arrow, or as the 
     r"(?:^[^\n{\[\"'`]{0,60}[:→][ \t]|^[ \t]*|(?<=\w\())(?=\{\s*[\"}]|\[\s*[\[{\"])", re.MULTILINE
 )
 AFTER = re.compile(r"[ \t]*(?=[\n)]|$)")
-PLAIN = re.compile(r"[^\s\"'{}\[\],|:⟨⟩-](?:[^\n\t\"{}\[\],|]*[^\s\"{}\[\],|])?")
+PLAIN = re.compile(r"[^\s\"'{}\[\],;:⟨⟩-](?:[^\n\t\"{}\[\],;]*[^\s\"{}\[\],;])?")
+CELL = ";"  # between cells: at 9 pixels OCR got 88 % of cells right, 79 % with a bar, which reads as 1, l or I
 LITERAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
 FAILURES = 32  # places that look like JSON and are not, after which a text is left alone: keeps the work linear
 
@@ -90,8 +91,8 @@ def table(rows: Sequence[Pairs]) -> str:
 def _columns(rows: Sequence[Pairs]) -> tuple[str, list[str]]:
     names, records = rows[0].names(), [dict(row) for row in rows]
     columns = [_column([record[name] for record in records]) for name in names]
-    head = "|".join(word(name) + below for name, (below, _) in zip(names, columns, strict=True))
-    return head, ["|".join(cells) for cells in zip(*(cells for _, cells in columns), strict=True)]
+    head = CELL.join(word(name) + below for name, (below, _) in zip(names, columns, strict=True))
+    return head, [CELL.join(cells) for cells in zip(*(cells for _, cells in columns), strict=True)]
 
 
 def _column(values: list[Any]) -> tuple[str, list[str]]:

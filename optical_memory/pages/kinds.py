@@ -17,7 +17,7 @@ from optical_memory.pages.marks import INDENT, NEWLINE, PARAGRAPH, visible
 FENCE = re.compile(r"^([ \t]*(`{3,}|~{3,})[^\n`]*\n.*?^[ \t]*\2[ \t]*$)", re.MULTILINE | re.DOTALL)
 STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
 TABLE_RULE = re.compile(r"(?<=\|)[ \t]*\n[ \t]*\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$", re.MULTILINE)
-TABLE_ROW = re.compile(r"^[ \t]*\|.*\|[ \t]*$", re.MULTILINE)
+TABLE_ROW = re.compile(r"^[ \t]*\|([^|\n]*\|.*)\|[ \t]*$", re.MULTILINE)
 NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
 REPEAT = re.compile(r"([^\s⟩])\1{23,}")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")
@@ -47,11 +47,11 @@ def _tidy(block: tuple[str, str]) -> str:
 
 
 def markdown(text: str) -> str:
-    """Emphasis by one star instead of two; tables without padding and without the rule below the header."""
+    """Emphasis by one star instead of two; tables without padding, outer bars and the rule below the header."""
     text = STRONG.sub(r"*\1*", text) if "**" in text else text
     if "|" not in text:
         return text
-    return TABLE_ROW.sub(lambda row: re.sub(r" *\| *", "|", row[0].strip()), TABLE_RULE.sub("", text))
+    return TABLE_ROW.sub(lambda row: re.sub(r"[ \t]*\|[ \t]*", " | ", row[1].strip()), TABLE_RULE.sub("", text))
 
 
 def flat(text: str) -> str:
