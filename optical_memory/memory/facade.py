@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -141,23 +141,26 @@ class OpticalMemory:
     def _ingest(
         self, thread: str, parsed: Sequence[Any]
     ) -> tuple[ThreadRow | None, list[int | None], ingest.Written | None]:
+        news = 0
         with self.store.read() as reader:
             row = reader.thread(thread)
             if row is not None:
                 found = ingest.align(reader, row, parsed)
+                news = found.fresh
                 if found.nothing_new:
                     return row, [p.turn_number if p else None for p in found.places], None
         if not parsed:
             return row, [], None
-        for message in parsed:  # counting is slow the first time: do it before the lock, the counts are cached
-            self._counted(message.text)
+        counted = cache(self._counted)
+        for message in parsed[news:]:  # counting long texts takes its time: it is done before the lock
+            counted(message.text)
         at = self._clock()
         with self.store.write() as writer:
             row = writer.thread(thread) or writer.new_thread(thread, at)
             found = ingest.align(writer, row, parsed)
             if found.nothing_new:
                 return row, [p.turn_number if p else None for p in found.places], None
-            written = ingest.write(writer, row, parsed, found, self._counted, at)
+            written = ingest.write(writer, row, parsed, found, counted, at)
             if written.thread.config is None:
                 writer.set_config(written.thread.id, self.config.public())
             again = ingest.align(writer, written.thread, parsed)
