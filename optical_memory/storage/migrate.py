@@ -5,6 +5,7 @@ The check that nothing is to do is a single query without Alembic, since it happ
 
 from __future__ import annotations
 
+import threading
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from ..errors import SchemaError, StoreError
 from .schema import HEAD, REVISIONS, metadata
 
+_one_at_a_time = threading.Lock()  # Alembic keeps what it works on in globals of the process
 _LOCK = 0x6F70746D  # "optm": the name of our advisory lock on PostgreSQL
 
 
@@ -42,7 +44,8 @@ def upgrade(connection: sa.Connection) -> None:
         _refuse_foreign_tables(connection)
     from alembic import command
 
-    command.upgrade(alembic_config(connection), "head")
+    with _one_at_a_time:
+        command.upgrade(alembic_config(connection), "head")
 
 
 def alembic_config(connection: sa.Connection):  # type: ignore[no-untyped-def]  # noqa: ANN201 (alembic loads late)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,17 @@ def test_a_database_of_others_is_left_alone(tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert sa.inspect(connection).get_table_names() == ["message"]
     engine.dispose()
+
+
+def test_threads_make_databases_at_the_same_time(tmp_path: Path) -> None:
+    """Eight stores of one process, four files: each is made once and right."""
+    stores = [Store(str(tmp_path / f"{i % 4}.db")) for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(Store.upgrade, stores))
+    for made in stores:
+        assert made.revision() == (HEAD, HEAD)
+        assert made.check() == []
+        made.close()
 
 
 def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -221,6 +221,23 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(store: Store) -> None:
     begun(store, "b", key="other")
 
 
+def test_a_write_that_the_disk_refuses_is_taken_back(store: Store) -> None:
+    """A process that may write no more bytes: DiskFullError, and the file is as it was for everyone."""
+    begun(store, "a")
+    assert store.path is not None
+    assert _alone(_write_without_space, str(store.path)) == "DiskFullError"
+    assert texts(store) == ["a"]
+    assert store.check() == []
+    begun(store, "b", key="other")
+
+
+def _write_without_space(path: str) -> str:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+    return _write_to(path, "x" * 500_000)
+
+
 def test_a_read_only_store_reads_and_refuses_to_write(store: Store) -> None:
     """Nothing is created, upgraded or written."""
     begun(store, "a")
@@ -255,24 +272,33 @@ def test_a_folder_that_cannot_be_written_says_so(mode: int) -> None:
         store.close()
 
 
-def _write_to(path: str) -> str:
+def _write_to(path: str, text: str = "b") -> str:
     store = Store(path, lock_timeout=1)
     try:
-        begun(store, "b", key="other")
+        begun(store, text, key="other")
     except StoreError as error:
         return type(error).__name__
     return "stored"
 
 
-def _as_nobody(work: object, *given: str) -> str:
+def _as_nobody(work: Callable[..., str], *given: str) -> str:
     """What the function says in a process without root's rights."""
+    return _alone(_without_rights, work, *given)
+
+
+def _without_rights(work: Callable[..., str], *given: str) -> str:
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    return work(*given)
+
+
+def _alone(work: Callable[..., str], *given: object) -> str:
+    """What the function says in a process of its own."""
     ours, theirs = FORK.Pipe()
 
     def run() -> None:
-        if os.geteuid() == 0:
-            os.setgid(65534)
-            os.setuid(65534)
-        theirs.send(work(*given))  # type: ignore[operator]
+        theirs.send(work(*given))
 
     process = FORK.Process(target=run)
     process.start()
