@@ -395,13 +395,14 @@ def forget(
 
     numbers, moment = turn_numbers(turns) if turns else None, _moment(before)
     with opening.reading(db, thread) as memory:
-        what = _what_goes(memory, thread, numbers, moment)
+        chosen = _doomed(memory, thread, numbers, moment)
+        what = _in_words(memory, thread, chosen)
     if dry_run:
         output.show({"thread": thread, "would_go": what, "dry_run": True}, json, tables.pairs)
         return
     opening.confirmed(f"forget {what} for good", yes, lambda question: typer.confirm(question, err=True))
     with opening.changing(db, thread) as memory:
-        gone = memory.forget(thread, turns=numbers, before=moment)
+        gone = memory.forget(thread, turns=chosen)
         where = f"{memory.store.url}: {output.size(memory.store.size())}"
     told = {"thread": thread} | asdict(gone)
     output.show(told, json, tables.pairs)
@@ -410,23 +411,29 @@ def forget(
         output.note("warning: another process still reads the old state; forget again when it has ended")
 
 
-def _what_goes(memory: OpticalMemory, thread: str, numbers: list[int] | None, before: datetime | None) -> str:
-    """In words, what `forget` would remove. Raises ThreadNotFoundError, and NotFoundError where nothing matches."""
-    found = memory.turns(thread)
-    if numbers is None and before is None:
-        return f"thread {thread!r} with all of its {len(found)} turns and every branch"
-    wanted = set(numbers or ())
-    chosen = [t.number for t in found if t.number in wanted or (before and t.created_at and t.created_at < before)]
-    if not chosen and before is None:
-        raise opening.NotFoundError(f"thread {thread!r} has no such turns: it ends at turn {len(found)}")
-    words = sum(len(t.text.split()) for t in found if t.number in set(chosen))
-    return f"{len(chosen)} turns ({_listed(chosen)}; {words:,} words) of thread {thread!r}"
+def _doomed(memory: OpticalMemory, thread: str, turns: list[int] | None, before: datetime | None) -> list[int] | None:
+    """The turns that would go, None for the whole thread. Raises NotFoundError where nothing is to go."""
+    if turns is None and before is None:
+        return None
+    from optical_memory.inspection.looking import holding
+
+    wanted = set(turns or ())
+    chosen = [t.number for t in holding(memory, thread) if t.number in wanted or (before and t.at < before)]
+    if not chosen:
+        raise opening.NotFoundError(f"thread {thread!r} holds no such turns: see `optical-memory show`")
+    return chosen
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _in_words(memory: OpticalMemory, thread: str, chosen: list[int] | None) -> str:
+    """What would go, in words."""
+    from optical_memory.inspection.looking import holding
     from optical_memory.planning.context import ranges
 
-    return ", ".join(output.turn_range(r) for r in ranges(numbers)) or "none with a time"
+    held = {t.number: t.words for t in holding(memory, thread)}
+    if chosen is None:
+        return f"thread {thread!r} with all of its {len(held)} turns and every branch"
+    words, where = sum(held[n] for n in chosen), ", ".join(output.turn_range(r) for r in ranges(chosen))
+    return f"{len(chosen)} turn{'s' * (len(chosen) > 1)} ({where}; {words:,} words) of thread {thread!r}"
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -87,6 +87,23 @@ def _turn(turn: Turn) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A turn whose text is still there: its number, its words, and when it was said or else stored."""
+
+    number: int
+    words: int
+    at: datetime
+
+
+def holding(memory: OpticalMemory, thread: str) -> list[Holding]:
+    """The turns of a thread that were not forgotten; none where there is no such thread."""
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        rows = reader.turns(reader.path(row)) if row else []
+    return [Holding(t.number, len(t.text.split()), t.created_at or t.stored_at) for t in rows if t.role != "forgotten"]
+
+
 def hits(memory: OpticalMemory, query: str, thread: str | None, limit: int) -> list[dict[str, Any]]:
     """The turns of one thread, or of all, that match best."""
     names = [thread] if thread else [t.thread for t in memory.threads()]

@@ -18,7 +18,7 @@ PIPED_WIDTH = 160  # columns of a table that goes to a file or another program
 _ACTIVE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-_TAGS = re.compile("[\U000e0000-\U000e0fff]")
+_TAGS = re.compile("[\U000e0000-\U000e007f]")
 COLOURS = {
     "text": "green",
     "current": "bright_green",

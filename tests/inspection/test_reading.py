@@ -1,0 +1,179 @@
+"""Looking shows what is there, as a table or as JSON, and changes nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optical_memory import OpticalMemory
+from tests.inspection.conftest import BUDGET, MODEL, Command, talk, write_lines
+
+Told = Callable[..., Any]
+READS = {
+    "threads": (
+        ["threads", "--branches"],
+        {"thread", "turns", "tokens", "branch_count", "created_at", "touched_at", "branches"},
+    ),
+    "show": (["show", "harbour"], {"turn", "role", "name", "tier", "tokens", "pinned", "created_at", "text"}),
+    "context": (
+        ["context", "harbour"],
+        {"thread", "model", "budget", "reserved", "tokens", "free", "text_tokens", "segments", "left_out", "reason"},
+    ),
+    "page": (
+        ["page", "harbour", "PAGE"],
+        {"page", "part", "turns", "tier", "width", "height", "tokens", "bytes", "sha256"},
+    ),
+    "search": (["search", "crates"], {"thread", "turn", "role", "score", "created_at", "text"}),
+    "stats": (
+        ["stats", "harbour"],
+        {
+            "database",
+            "thread",
+            "threads",
+            "turns",
+            "pages",
+            "images",
+            "image_bytes",
+            "bytes",
+            "text_tokens",
+            "counter",
+            "tiers",
+            "calls",
+        },
+    ),
+    "explain": (["explain", "harbour"], {"thread", "explanation", "if_asked_now", "log"}),
+    "current": (["db", "current"], {"database", "current", "head", "up_to_date"}),
+    "check": (["db", "check"], {"database", "sound", "problems"}),
+}
+
+
+def with_page(arguments: list[str], page: int) -> list[str]:
+    """The arguments with the number of a page that exists."""
+    return [str(page) if a == "PAGE" else a for a in arguments]
+
+
+def content_of(database: Path) -> str:
+    """A digest of every row of the database."""
+    with closing(sqlite3.connect(database)) as connection:
+        return hashlib.sha256("\n".join(connection.iterdump()).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", READS)
+def test_every_read_speaks_json_with_stable_keys(harbour: str, told: Told, name: str, page: int) -> None:
+    """Other programs rely on these keys."""
+    arguments, keys = READS[name]
+    found = told(*with_page(arguments, page))
+    assert set(found[0] if isinstance(found, list) else found) == keys
+
+
+def test_looking_changes_no_row(harbour: str, run: Command, database: Path, page: int) -> None:
+    """An inspector never changes what the agent sends, nor what a recall would strengthen."""
+    before = content_of(database)
+    for arguments, _ in READS.values():
+        assert run(*with_page(arguments, page)).exit_code == 0
+    assert run("context", "harbour", "--query", "crate CR-001-03").exit_code == 0
+    assert content_of(database) == before
+
+
+def test_tables_for_people_have_no_colour_in_a_pipe(harbour: str, run: Command, page: int) -> None:
+    """No escape sequence reaches a file or another program."""
+    for arguments, _ in READS.values():
+        assert "\x1b" not in run(*with_page(arguments, page)).stdout
+
+
+def test_show_tells_how_each_turn_is_held(harbour: str, told: Told) -> None:
+    """Newest turns are text, older ones are not, and every turn is listed once."""
+    rows = told("show", "harbour")
+    assert [r["turn"] for r in rows] == list(range(1, 61))
+    assert rows[-1]["tier"] == "text"
+    assert {r["tier"] for r in rows} - {"text"}
+
+
+def test_show_takes_a_range_and_a_limit(harbour: str, told: Told, run: Command) -> None:
+    """A range is kept to; a limit leaves the newest and says what is not listed."""
+    assert [r["turn"] for r in told("show", "harbour", "--turns", "4-6")] == [4, 5, 6]
+    assert [r["turn"] for r in told("show", "harbour", "--turns", "58-")] == [58, 59, 60]
+    assert [r["turn"] for r in told("show", "harbour", "--limit", "2")] == [59, 60]
+    assert "turns 1 to 58 are not listed" in run("show", "harbour", "--limit", "2").stderr
+    assert '"crate": "CR-001-03"' in run("show", "harbour", "--turns", "2", "--full").stdout
+
+
+def test_context_shows_what_the_agent_would_send(harbour: str, run: Command, database: Path, tmp_path: Path) -> None:
+    """The saved messages are those of `memory.context`, byte for byte, with the settings stored with the thread."""
+    assert run("context", "harbour", "--save", tmp_path / "out").exit_code == 0
+    with OpticalMemory(database, model=MODEL, budget=BUDGET) as memory:
+        expected = memory.context("harbour", dry_run=True)
+    assert json.loads((tmp_path / "out" / "messages.json").read_text()) == expected.to_openai()
+
+
+def test_a_saved_context_has_every_image_as_a_file(harbour: str, run: Command, tmp_path: Path) -> None:
+    """The PNG files are the images of the messages, in their order, and the report names each once."""
+    run("context", "harbour", "--save", tmp_path / "out")
+    messages = json.loads((tmp_path / "out" / "messages.json").read_text())
+    urls = [
+        b["image_url"]["url"]
+        for m in messages
+        if isinstance(m["content"], list)
+        for b in m["content"]
+        if b["type"] == "image_url"
+    ]
+    files = sorted((tmp_path / "out").glob("*.png"))
+    assert urls
+    assert [base64.b64decode(u.split(",", 1)[1]) for u in urls] == [f.read_bytes() for f in files]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [name for s in report["segments"] for name in s["images"]] == [f.name for f in files]
+    assert sum(s["tokens"] for s in report["segments"]) == report["tokens"] <= BUDGET
+
+
+def test_another_model_and_budget_are_a_preview(harbour: str, told: Told) -> None:
+    """The numbers are those that were asked for, and they are kept to."""
+    found = told("context", "harbour", "--model", "gpt-5.6", "--budget", "3000", "--reserved", "200")
+    assert (found["model"], found["budget"], found["reserved"]) == ("gpt-5.6", 3000, 200)
+    assert found["tokens"] <= 2_800
+
+
+def test_a_page_is_written_as_png(harbour: str, run: Command, told: Told, tmp_path: Path, page: int) -> None:
+    """The file has the bytes whose hash is told."""
+    (told_page, *_) = told("page", "harbour", page, "--tier", "clear")
+    assert run("page", "harbour", page, "--tier", "clear", "-o", tmp_path / "p.png").exit_code == 0
+    png = (tmp_path / "p.png").read_bytes()
+    assert hashlib.sha256(png).hexdigest() == told_page["sha256"]
+    assert run("page", "harbour", page, "--tier", "clear", "-o", "-").stdout_bytes == png
+
+
+def test_search_goes_through_all_threads_or_one(harbour: str, run: Command, told: Told, tmp_path: Path) -> None:
+    """A hit names its thread; --thread keeps to one."""
+    run("import", write_lines(tmp_path / "quay.jsonl", talk(6)))
+    assert {h["thread"] for h in told("search", '"CR-001-03"')} == {"harbour", "quay"}
+    assert {h["thread"] for h in told("search", '"CR-001-03"', "--thread", "quay")} == {"quay"}
+    assert run("search", "nothingofthekind").exit_code == 0
+
+
+def test_branches_are_listed(run: Command, told: Told, tmp_path: Path) -> None:
+    """An edited past is a branch, and the head is named."""
+    run("import", write_lines(tmp_path / "a.jsonl", talk(6)), "--thread", "t")
+    run(
+        "import",
+        write_lines(tmp_path / "b.jsonl", [*talk(4), {"role": "user", "content": "No, another one."}]),
+        "--thread",
+        "t",
+    )
+    (found,) = told("threads", "--branches")
+    assert found["branch_count"] == len(found["branches"]) == 2
+    assert [b["head"] for b in found["branches"]] == [False, True]
+
+
+def test_doctor_tells_versions_with_and_without_a_database(run: Command, tmp_path: Path) -> None:
+    """It makes no database by asking for it."""
+    found = json.loads(run("doctor", "--json").stdout)
+    assert found["exists"] is False
+    assert found["packages"]["sqlalchemy"] != "missing"
+    assert not list(tmp_path.glob("*.db"))
