@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -270,6 +271,12 @@ def _sees(model: Any) -> bool | None:
     return False if (getattr(model, "profile", None) or {}).get("image_inputs") is False else None
 
 
+_VERSION = re.compile(r"-v\d+(:\d+)?$")
+_DATED = re.compile(r"([-@]\d{8}|-\d{4}-\d{2}-\d{2}|-latest)$")
+
+
 def _bare(name: str) -> str:
-    """A model's name without its provider."""
-    return name.rpartition(":")[2].rpartition("/")[2]
+    """A model's name without its provider and date: "us.anthropic.claude-opus-4-5-20251101-v1:0" is "claude-opus-4-5"."""
+    name = _VERSION.sub("", name.lower())
+    name = re.split(r"[/:]", name)[-1]
+    return _DATED.sub("", re.sub(r"^(?:[a-z]+\.)+", "", name))

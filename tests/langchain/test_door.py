@@ -1,0 +1,59 @@
+"""The door of the package: light to import, and clear about what is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from optical_memory.langchain import OpticalMemoryMiddleware
+from optical_memory.langchain.middleware import _bare
+from tests.langchain.scripted import Scripted
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_package_does_not_load_agents():
+    """Importing optical_memory, or this door, loads no langchain.agents."""
+    code = "import sys, optical_memory, optical_memory.langchain; print('langchain.agents' in sys.modules)"
+    assert run(code) == "False"
+
+
+def test_without_langchain_the_middleware_names_the_extra_and_the_tool_works():
+    """MissingExtraError says what to install; the tool needs langchain-core only."""
+    code = (
+        "import sys; sys.modules['langchain'] = None\n"
+        "from optical_memory import MissingExtraError, OpticalMemory\n"
+        "from optical_memory.langchain import recall_memory\n"
+        "print(recall_memory(OpticalMemory(':memory:', model='claude-opus-4-5')).name)\n"
+        "try:\n    from optical_memory.langchain import OpticalMemoryMiddleware\n"
+        "except MissingExtraError as error:\n    print(error)\n"
+    )
+    assert run(code).splitlines() == ["recall_memory", 'langchain is not installed: pip install "optical-memory[agents]"']
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("anthropic:claude-opus-4-5", "claude-opus-4-5"),
+        ("us.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-5"),
+        ("models/gemini-3-pro", "gemini-3-pro"),
+        ("gpt-5.2-2025-12-11", "gpt-5.2"),
+        ("claude-haiku-4-5@20251001", "claude-haiku-4-5"),
+    ],
+)
+def test_a_models_name_is_known_in_every_providers_spelling(name, bare):
+    """Provider and date do not make another model."""
+    assert _bare(name) == bare
+
+
+def test_the_memorys_own_model_under_a_dated_name_is_no_other_model(make):
+    """The same model with its date keeps the memory's own plan; a known other one gets its own."""
+    middleware = OpticalMemoryMiddleware(make(model="claude-opus-4-5"))
+    assert middleware._other_model(Scripted(play=len, model="claude-opus-4-5-20251101")) is None
+    assert middleware._other_model(Scripted(play=len, model="scripted")) is None
+    assert middleware._other_model(Scripted(play=len, model="gpt-5.2")) == "gpt-5.2"
