@@ -6,12 +6,13 @@ size that wastes nothing), `by_area` (does a shorter page cost less?). Out come 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
-from optical_memory.cost import Profile, profile
+from optical_memory.cost import Profile, image_size, profile
 from optical_memory.memory import Context, OpticalMemory
 from optical_memory.pages import Sheet
 
@@ -87,19 +88,16 @@ def as_rows(context: Context, messages: Sequence[Row]) -> list[dict[str, Any]]:
 
 def tokens(rows: Sequence[Row], cost: Cost) -> int:
     """What the benchmark will count: a line of text for each message with words, and its images at their sizes."""
-    import base64
+    return sum(_tokens(row, cost) for row in rows)
 
-    from optical_memory.cost import image_size
 
-    total = 0
-    for row in rows:
-        content = row.get("content")
-        blocks = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
-        texts = [b["text"] for b in blocks if b["type"] == "text"]
-        texts += [f"{c['function']['name']}({c['function']['arguments']})" for c in row.get("tool_calls") or ()]
-        said = "\n".join(t for t in texts if t)
-        total += cost.text(f"{row.get('name') or row['role']}: {said}") if said else 0
-        for url in (b["image_url"]["url"] for b in blocks if b["type"] == "image_url"):
-            size = image_size(base64.b64decode(url.split(",", 1)[1]))
-            total += cost.image(*size) if size else 0
-    return total
+def _tokens(row: Row, cost: Cost) -> int:
+    content = row.get("content")
+    blocks: list[Any] = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+    texts = [b["text"] for b in blocks if b["type"] == "text"]
+    texts += [f"{c['function']['name']}({c['function']['arguments']})" for c in row.get("tool_calls") or ()]
+    said = "\n".join(t for t in texts if t)
+    words = cost.text(f"{row.get('name') or row['role']}: {said}") if said else 0
+    urls = [str(b["image_url"]["url"]) for b in blocks if b["type"] == "image_url"]
+    sizes = [image_size(base64.b64decode(url.split(",", 1)[1])) for url in urls]
+    return words + sum(cost.image(*size) for size in sizes if size)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from optical_memory.messages import REASONING, SOURCE
@@ -14,7 +13,7 @@ from optical_memory.planning.tiers import DRAWN
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-Pictures = Callable[[Segment], Sequence[bytes]]  # a drawn segment's PNGs
+Pictures = Callable[[Segment], Sequence[str]]  # a drawn segment's PNGs as base64
 Texts = Callable[[int], Sequence[Any]]  # a turn's LangChain messages
 
 
@@ -35,6 +34,10 @@ class Context:
     model: str
     plan: int | None = None
     reason: str = ""
+
+    def again(self) -> Context:
+        """The same context with a list of its own, for another call; it reports no step, since none was taken."""
+        return replace(self, messages=list(self.messages), reason="")
 
     def to_openai(self) -> list[dict[str, Any]]:
         """The messages in OpenAI's chat form, images as image_url blocks with data URLs."""
@@ -72,7 +75,7 @@ def _blocks(segment: Segment, pictures: Pictures) -> Iterator[dict[str, Any]]:
     """The content blocks of a segment that is not plain turns."""
     if segment.kind in DRAWN:
         for png in pictures(segment):
-            yield {"type": "image", "base64": base64.b64encode(png).decode(), "mime_type": "image/png"}
+            yield {"type": "image", "base64": png, "mime_type": "image/png"}
     elif segment.text:
         yield {"type": "text", "text": segment.text}
 

@@ -19,18 +19,19 @@ from optical_memory.cost import Profile, count_o200k, counter_name, profile
 from optical_memory.cost import known as known_model
 from optical_memory.errors import ConfigError, StoreError, ThreadNotFoundError
 from optical_memory.memory import ingest, keep, pictures, recollect
-from optical_memory.memory.assemble import Context, assemble
-from optical_memory.memory.pictures import Drawn, PNGs
+from optical_memory.memory.assemble import Context
+from optical_memory.memory.pictures import PNGs
+from optical_memory.memory.show import Contexts, Shown
 from optical_memory.memory.state import load, plan_key
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
-from optical_memory.memory.view import View, left_out
-from optical_memory.messages import Turn, as_given, as_langchain, from_stored, injected, read
-from optical_memory.planning.context import READABLE, Plan, Segment, ranges
+from optical_memory.memory.view import View
+from optical_memory.messages import Turn, as_given, from_stored, injected, read
+from optical_memory.planning.context import READABLE, Plan, ranges
 from optical_memory.planning.decay import named
 from optical_memory.planning.propose import Proposal, changes, current_tokens, propose
 from optical_memory.planning.spans import Settings, State, costs_of
 from optical_memory.planning.steps import decide
-from optical_memory.planning.tiers import DRAWN, Tier
+from optical_memory.planning.tiers import Tier
 from optical_memory.storage import Path, PlanRow, Reader, StepRow, Store, ThreadRow, UsageRow
 
 Clock = Callable[[], datetime]
@@ -66,8 +67,8 @@ class OpticalMemory:
         self.config = _configured(config, settings)
         self._given_profile, self._count, self._clock = profile, count or count_o200k, clock
         self.store = Store(str(url), lock_timeout=lock_timeout, read_only=read_only)
-        self._drawn = Drawn()
-        self._pending: dict[str, recollect.Recollection] = {}
+        self._show = Shown()
+        self._contexts = Contexts()
         self._called: dict[str, datetime] = {}  # when a context of this process was last sent
         if self.config.strict and profile is None and not (self.config.model and known_model(self.config.model)):
             raise ConfigError(
@@ -204,13 +205,39 @@ class OpticalMemory:
         self, thread: str, settings: Settings, query: str | None, reserved: int, dry_run: bool, upto: int | None,
         mine: Mapping[int, Sequence[Any]],
     ) -> Context:  # fmt: skip
+        dry_run = dry_run or self.store.read_only
+        again = self._again(thread, settings, query, reserved, dry_run, upto)
+        if again is not None:
+            return again
         for attempt in range(RETRIES):
-            made = self._made(thread, settings, query, reserved, dry_run or self.store.read_only, upto, mine)
+            made = self._made(thread, settings, query, reserved, dry_run, upto, mine)
             if made is not None:
                 return made
             if attempt == RETRIES - 2:
                 dry_run = True  # the thread grows faster than we plan: show a plan without keeping it
         raise StoreError(f"thread {thread!r} changed while its context was made; call context() again")
+
+    def _again(
+        self, thread: str, settings: Settings, query: str | None, reserved: int, dry_run: bool, upto: int | None
+    ) -> Context | None:
+        """The context made last, if nothing has been written since and the provider's cache is still warm."""
+        now, last = self._clock(), self._called.get(thread)
+        warm = (
+            settings.profile.price.ttl <= 0
+            or last is None
+            or (now - last).total_seconds() <= settings.profile.price.ttl
+        )
+        if not warm:
+            return None
+        with self.store.read() as reader:
+            row = reader.thread(thread)
+        if row is None:
+            return None
+        key = (thread, plan_key(settings), settings.profile.vision, query, reserved, dry_run, upto or row.length)
+        found = self._contexts.get(key, row.version)
+        if found is not None and last is not None:
+            self._called[thread] = now
+        return found
 
     def _made(
         self, thread: str, settings: Settings, query: str | None, reserved: int, dry: bool, upto: int | None,
@@ -237,7 +264,11 @@ class OpticalMemory:
         view = View(thread, row, path, state, settings, settled[0], proposal, settled[1], why)
         if kept_here and mine_to_keep:
             self._called[thread] = now
-        return self._shown(view, query, mine, not kept_here)
+        made, written = self._shown(view, query, mine, not kept_here)
+        if proposal is None and not written:
+            key = (thread, plan_key(settings), settings.profile.vision, query, reserved, dry, upto or row.length)
+            self._contexts.put(key, row.version, made)
+        return made
 
     def _settled(
         self, row: ThreadRow, path: Path, state: State, settings: Settings, proposal: Proposal, why: str, now: datetime
@@ -253,74 +284,23 @@ class OpticalMemory:
         last = self._called.get(row.key) or row.touched_at
         return max(0.0, (now - last).total_seconds()) if last else None
 
-    def _shown(self, view: View, query: str | None, mine: Mapping[int, Sequence[Any]], dry: bool) -> Context:
+    def _shown(
+        self, view: View, query: str | None, mine: Mapping[int, Sequence[Any]], dry: bool
+    ) -> tuple[Context, bool]:
+        """The context of a view, and whether something was written for it."""
         with self.store.read() as reader:
-            recalled = self._recollected(reader, view, query, dry)
-            segments = view.segments(recalled)
-            pictures = self._pictures(reader, view, segments)
-            turns = {n: list(messages) for n, messages in mine.items()} | self._texts(reader, view.path, segments, mine)
-        self._keep_recollection(view)
-        messages = assemble(
-            segments, lambda s: pictures[s.turns or (0, 0)], lambda n: turns.get(n, ()), view.plan.floor
-        )
-        return Context(
-            view.thread, messages, sum(s.tokens for s in segments), tuple(segments), left_out(segments, view.state.end),
-            view.settings.budget, view.state.reserved, view.settings.profile.name, view.kept.id if view.kept else None,
-            view.reason,
-        )  # fmt: skip
+            made, found = self._show.context(reader, view, query, self.config.recall[1], mine)
+        if found is not None and not dry:
+            self._keep_recollection(view, found)
+        return made, found is not None
 
-    def _keep_recollection(self, view: View) -> None:
+    def _keep_recollection(self, view: View, found: recollect.Recollection) -> None:
         """Store what came back by itself, so that it stands there in every later call of the run."""
-        found = self._pending.pop(view.thread, None)
-        if found is None:
-            return
         with self.store.write() as writer:
             writer.put_recalled(
                 view.row, view.path, anchor=found.anchor, key=plan_key(view.settings), turns=list(found.turns),
                 tokens=found.segment.tokens, at=self._clock(),
             )  # fmt: skip
-
-    def _texts(
-        self, reader: Reader, path: Path, segments: Sequence[Segment], mine: Mapping[int, Any]
-    ) -> dict[int, list[Any]]:
-        """The LangChain messages of every turn that is shown as text and that the caller did not bring."""
-        wanted = [s.turns for s in segments if s.kind in ("text", "current") and s.turns and s.text is None]
-        numbers = {n for first, last in wanted for n in range(first, last + 1)} - set(mine)
-        rows = [t for first, last in ranges(sorted(numbers)) for t in reader.turns(path, first, last)]
-        stored = reader.messages([t.id for t in rows])
-        return {t.number: [as_langchain(from_stored(m.form, m.data)) for m in stored[t.id]] for t in rows}
-
-    def _pictures(self, reader: Reader, view: View, segments: Sequence[Segment]) -> dict[tuple[int, int], PNGs]:
-        """The images of every drawn segment: kept in this process, stored, or drawn now (for previews)."""
-        found: dict[tuple[int, int], PNGs] = {}
-        missing: list[Segment] = []
-        for segment in segments:
-            if segment.kind in DRAWN and segment.turns:
-                have = self._drawn.get(view.key(segment))
-                if have is None:
-                    missing.append(segment)
-                else:
-                    found[segment.turns] = have
-        stored = pictures.stored(reader, missing)
-        for segment in missing:
-            images = stored.get((segment.page or 0, segment.look or "")) or view.draw(reader, segment)
-            found[segment.turns or (0, 0)] = self._drawn.put(view.key(segment), images)
-        return found
-
-    def _recollected(self, reader: Reader, view: View, query: str | None, dry: bool) -> list[tuple[int, Segment]]:
-        """What was recalled by itself since the plan was made, and what this query brings back now."""
-        key = plan_key(view.settings)
-        told = recollect.standing(reader, view, key, view.since)
-        room = min(self.config.recall[1], view.settings.budget - view.tokens - view.state.reserved)
-        done = any(anchor == view.state.anchor for anchor, _ in told)
-        if not query or room <= 0 or done or not view.at_anchor:
-            return told
-        found = recollect.find(reader, view, query, room)
-        if found is None:
-            return told
-        if not dry:
-            self._pending[view.thread] = found
-        return [*told, (found.anchor, found.segment)]
 
     def _path(self, reader: Reader, thread: str, upto: int | None = None) -> tuple[ThreadRow, Path]:
         row = reader.thread(thread)
@@ -547,7 +527,8 @@ class OpticalMemory:
                 if before is not None:
                     numbers |= {t.number for t in writer.turns(path) if (t.created_at or t.stored_at) < before}
                 gone = writer.forget_turns(row, path, numbers)
-        self._drawn.drop()
+        self._show.drop()
+        self._contexts.drop()
         held = not self.store.erase()
         return Forgotten(gone.turns, gone.messages, gone.pages, gone.images, held)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from optical_memory.errors import RenderError
@@ -15,36 +13,6 @@ from optical_memory.storage import Path, Reader
 
 Key = tuple[int, int, int, str]  # branch, first turn, last turn, look
 PNGs = tuple[bytes, ...]
-
-
-class Drawn:
-    """The images drawn or read last, kept in this process: a plan sends the same ones with every call."""
-
-    def __init__(self, most: int = 512) -> None:
-        self._most = most
-        self._images: OrderedDict[Key, PNGs] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Key) -> PNGs | None:
-        """The images of this key, if they are still here."""
-        with self._lock:
-            found = self._images.get(key)
-            if found is not None:
-                self._images.move_to_end(key)
-            return found
-
-    def put(self, key: Key, images: PNGs) -> PNGs:
-        """Keep the images of this key; the ones used longest ago go."""
-        with self._lock:
-            self._images[key] = images
-            while len(self._images) > self._most:
-                self._images.popitem(last=False)
-        return images
-
-    def drop(self) -> None:
-        """Forget all."""
-        with self._lock:
-            self._images.clear()
 
 
 def draw(turns: Sequence[TurnText], look: Look, check: bool = True) -> PNGs:

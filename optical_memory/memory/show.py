@@ -1,0 +1,112 @@
+"""A view to a context: segments, their images and messages. What was shown last is kept in this process."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optical_memory.memory import pictures, recollect
+from optical_memory.memory.assemble import Context, assemble
+from optical_memory.memory.kept import Kept
+from optical_memory.memory.state import plan_key
+from optical_memory.memory.view import View, left_out
+from optical_memory.messages import as_langchain, from_stored
+from optical_memory.planning.context import Segment, ranges
+from optical_memory.planning.tiers import DRAWN
+from optical_memory.storage import Path, Reader
+
+Encoded = tuple[str, ...]  # a segment's PNGs as base64
+Found = recollect.Recollection | None
+
+
+class Shown:
+    """Makes contexts; images and parsed messages of earlier calls are reused, since a plan sends them with every call."""
+
+    def __init__(self) -> None:
+        self._images: Kept[tuple[Any, ...], Encoded] = Kept(512)
+        self._messages: Kept[tuple[int, int], list[Any]] = Kept(4_096)
+
+    def drop(self) -> None:
+        """Forget what is kept in this process."""
+        self._images.drop()
+        self._messages.drop()
+
+    def context(
+        self, reader: Reader, view: View, query: str | None, slice_: int, mine: Mapping[int, Sequence[Any]]
+    ) -> tuple[Context, Found]:
+        """The context of a view, and what the query brought back by itself, which the caller has to keep."""
+        told, found = self._recollected(reader, view, query, slice_)
+        segments = view.segments(told)
+        images = self._pictures(reader, view, segments)
+        turns = {n: list(messages) for n, messages in mine.items()} | self._texts(reader, view.path, segments, mine)
+        messages = assemble(segments, lambda s: images[s.turns or (0, 0)], lambda n: turns.get(n, ()), view.plan.floor)
+        made = Context(
+            view.thread, messages, sum(s.tokens for s in segments), tuple(segments), left_out(segments, view.state.end),
+            view.settings.budget, view.state.reserved, view.settings.profile.name, view.kept.id if view.kept else None,
+            view.reason,
+        )  # fmt: skip
+        return made, found
+
+    def _recollected(
+        self, reader: Reader, view: View, query: str | None, slice_: int
+    ) -> tuple[list[tuple[int, Segment]], Found]:
+        """What was recalled by itself since the plan was made, and what this query brings back now."""
+        told = recollect.standing(reader, view, plan_key(view.settings), view.since)
+        room = min(slice_, view.settings.budget - view.tokens - view.state.reserved)
+        done = any(anchor == view.state.anchor for anchor, _ in told)
+        if not query or room <= 0 or done or not view.at_anchor:
+            return told, None
+        found = recollect.find(reader, view, query, room)
+        return ([*told, (found.anchor, found.segment)], found) if found else (told, None)
+
+    def _texts(
+        self, reader: Reader, path: Path, segments: Sequence[Segment], mine: Mapping[int, Any]
+    ) -> dict[int, list[Any]]:
+        """The LangChain messages of every turn that is shown as text and that the caller did not bring."""
+        wanted = [s.turns for s in segments if s.kind in ("text", "current") and s.turns and s.text is None]
+        numbers = {n for first, last in wanted for n in range(first, last + 1)} - set(mine)
+        rows = [t for first, last in ranges(sorted(numbers)) for t in reader.turns(path, first, last)]
+        have = {t.id: self._messages.get((t.id, t.messages)) for t in rows}
+        stored = reader.messages([i for i, kept in have.items() if kept is None])
+        out: dict[int, list[Any]] = {}
+        for turn in rows:
+            kept = have[turn.id]
+            if kept is None:
+                kept = [as_langchain(from_stored(m.form, m.data)) for m in stored[turn.id]]
+                self._messages.put((turn.id, turn.messages), kept)
+            out[turn.number] = [m.model_copy() for m in kept]
+        return out
+
+    def _pictures(self, reader: Reader, view: View, segments: Sequence[Segment]) -> dict[tuple[int, int], Encoded]:
+        """The images of every drawn segment: kept in this process, stored, or drawn now (for previews)."""
+        wanted = [s for s in segments if s.kind in DRAWN and s.turns]
+        found = {s.turns: self._images.get(view.key(s)) for s in wanted}
+        missing = [s for s in wanted if found[s.turns] is None]
+        stored = pictures.stored(reader, missing) if missing else {}
+        for segment in missing:
+            images = stored.get((segment.page or 0, segment.look or "")) or view.draw(reader, segment)
+            encoded = tuple(base64.b64encode(png).decode() for png in images)
+            found[segment.turns] = self._images.put(view.key(segment), encoded)
+        return {turns: images for turns, images in found.items() if turns and images}
+
+
+class Contexts:
+    """The contexts made last, for as long as their thread does not change."""
+
+    def __init__(self, most: int = 32) -> None:
+        self._kept: Kept[tuple[Any, ...], tuple[int, Context]] = Kept(most)
+
+    def get(self, key: tuple[Any, ...], version: int) -> Context | None:
+        """The context made under this key at this version of the thread."""
+        found = self._kept.get(key)
+        return found[1].again() if found and found[0] == version else None
+
+    def put(self, key: tuple[Any, ...], version: int, context: Context) -> Context:
+        """Keep a context."""
+        self._kept.put(key, (version, context))
+        return context
+
+    def drop(self) -> None:
+        """Forget all."""
+        self._kept.drop()
