@@ -33,9 +33,8 @@ def talk(turns: int) -> list[dict[str, Any]]:
             ]
             out.append({"role": "tool", "tool_call_id": f"c{n}", "content": "\n".join(rows)})
         else:
-            out.append(
-                {"role": "assistant", "content": f"Order {n - 2} has twelve crates, CR-{n - 1:03d}-00 is the first."}
-            )
+            told = f"Order {n - 2} has twelve crates, CR-{n - 1:03d}-00 is the first."
+            out.append({"role": "assistant", "content": told, "created_at": at})
     return out
 
 
