@@ -19,10 +19,10 @@ from optical_memory.errors import ConfigError
 from optical_memory.pages import Layout, Sheet, Style, TurnText, layout
 from optical_memory.readers.scoring import ALPHABET, CODE_LENGTH, Truth, truth
 
-CHARS = 3_000  # characters on a page, unless told otherwise
+CHARS = 2_500  # characters on a page, unless told otherwise: about 25 codes and 60 exact strings
 MOST_CHARS = 8_000  # aligning takes memory with the square of this: 8,000 take 130 MB
-PER_CODE = 120  # characters of prose for each planted code
-NAMES = "adams berg chandra diaz evans fofanah garcia hughes ito jensen kaya lindqvist moreau novak okafor park".split()
+PER_CODE = 80  # characters of prose for each planted code
+NAMES = ("adams", "berg", "chandra", "diaz", "evans", "garcia", "hughes", "ito", "kaya", "lindqvist", "moreau", "park")
 PROSE = re.compile(r"[A-Z][ -~]{150,600}[.]")
 
 
@@ -81,7 +81,9 @@ def _record(rng: random.Random) -> tuple[str, list[str]]:
 def turns(seed: int, number: int, chars: int) -> tuple[list[TurnText], tuple[str, ...]]:
     """Turns of about `chars` characters for one page of a test, and what was planted in them."""
     rng = random.Random(f"{seed}/{number}")  # noqa: S311 - the test has to be made again from its seed
-    told, planted, texts = [], [], prose()
+    told: list[TurnText] = []
+    planted: list[str] = []
+    texts = prose()
     start, length = rng.randrange(10, 80), 0
     while length < chars:
         role = ("user", "tool", "assistant")[len(told) % 3]

@@ -203,8 +203,7 @@ def _chars(truth: Truth, read: str, found: Alignment) -> Share:
     """Content characters read as themselves, less what was read between two of them that is not there."""
     content, total = truth.content, sum(truth.content)
     right = sum(
-        mine and read[a:b] == c
-        for c, mine, a, b in zip(truth.text, content, found.start, found.end, strict=True)
+        mine and read[a:b] == c for c, mine, a, b in zip(truth.text, content, found.start, found.end, strict=True)
     )
     between = zip(content, content[1:], found.end, found.start[1:], strict=False)
     extra = sum(later - earlier for mine, next_mine, earlier, later in between if mine and next_mine)

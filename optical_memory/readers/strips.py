@@ -7,6 +7,7 @@ their blank rows.
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ def lines(image: Grey) -> list[Grey]:
     pitch = _pitch(ink[top:bottom])
     if pitch and max(np.diff(cuts)) > 1.5 * pitch:
         cuts = _even_cuts(ink, top, bottom, pitch)
-    parts = (clean[a:b] for a, b in zip(cuts, cuts[1:], strict=False))
+    parts = (clean[a:b] for a, b in pairwise(cuts))
     return [part for part in parts if (part < 255).any()]
 
 
@@ -91,6 +92,8 @@ def _pitch(ink: Ink) -> int:
 def _even_cuts(ink: Ink, top: int, bottom: int, pitch: int) -> list[int]:
     """Cuts at a constant pitch, between the rows where the seams have least ink on either side."""
     padded = np.concatenate((np.zeros(pitch), ink[top:bottom], np.zeros(2 * pitch)))
-    phases = [np.minimum(padded[p:-1:pitch], padded[p + 1 :: pitch][: len(padded[p:-1:pitch])]).sum() for p in range(pitch)]
+    phases = [
+        np.minimum(padded[p:-1:pitch], padded[p + 1 :: pitch][: len(padded[p:-1:pitch])]).sum() for p in range(pitch)
+    ]
     best = int(np.argmin(phases)) + 1 - pitch
     return [max(0, min(len(ink), top + row)) for row in range(best, bottom - top + pitch, pitch)]

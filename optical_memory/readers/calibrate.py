@@ -1,0 +1,218 @@
+"""The blind test, done: pages are drawn, read, kept in a file as they come, and scored.
+
+An interrupted run goes on where it was: a page that the file of readings holds is not read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+
+from optical_memory.config import DEFAULT_BUDGET
+from optical_memory.cost import Profile, count_o200k, profile, tables
+from optical_memory.errors import ConfigError
+from optical_memory.pages import RENDERER, Sheet, render_page
+from optical_memory.planning.seal import sheet_for
+from optical_memory.readers.base import Reader
+from optical_memory.readers.blind import CHARS, Sheetful, sheetfuls
+from optical_memory.readers.calibration import Calibration, Row, choose
+from optical_memory.readers.scoring import Score, judge
+
+SIZES = (20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5)  # line pitches in pixels, read from the largest to the smallest
+PAGES = 4  # of each size: about 100 codes and 230 exact strings
+HOPELESS = 0.7  # of characters: where fewer are read, smaller sizes are not tried
+ASKED = 120  # tokens of the question beside a page, rounded up
+OUTPUT_RATIO = 5  # an answered token costs about so many asked ones where its price is not known
+
+Progress = Callable[[int, int, str], None]  # pages done, pages in all, what was just read
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One blind test: what is drawn, and how much of it. Sizes are line pitches in pixels."""
+
+    seed: int = 0
+    sizes: tuple[int, ...] = SIZES
+    pages: int = PAGES
+    chars: int = CHARS
+
+    def __post_init__(self) -> None:
+        if self.pages < 1 or not self.sizes:
+            raise ConfigError(f"pages={self.pages}, sizes={self.sizes}: give at least one page and one size")
+
+    def drawn(self, sheet: Sheet) -> dict[int, list[Sheetful]]:
+        """The pages of each size, from the largest size to the smallest."""
+        falling = sorted(set(self.sizes), reverse=True)
+        return {size: list(sheetfuls(self.seed, self.pages, size, sheet, self.chars)) for size in falling}
+
+
+def page_sheet(of: Profile) -> Sheet:
+    """The geometry that a memory of the usual budget would use. Raises ConfigError for a model that cannot see."""
+    found = None if tables.blind(of.name) else sheet_for(replace(of, vision=True), DEFAULT_BUDGET)
+    if found is None:
+        raise ConfigError(f"{of.name!r} cannot see images: there is nothing to calibrate, its memory stays text")
+    of.check(found.width, found.height)
+    return found
+
+
+class Readings:
+    """What was read of each page, in a JSON Lines file that grows page by page; without a path, in memory only."""
+
+    def __init__(self, path: Path | None, model: str) -> None:
+        self._path, self._model = path, model
+        self._read: dict[Key, str] = {}
+        if path is not None and path.exists():
+            for line in path.read_text("utf-8").splitlines():
+                self._load(line)
+
+    def _load(self, line: str) -> None:
+        """A line that was cut off when a run was stopped is passed over, and its page read again."""
+        try:
+            told = json.loads(line)
+            self._read[tuple(told[name] for name in ("model", "renderer", "seed", "size", "page", "sha256"))] = told[
+                "text"
+            ]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            return
+
+    def _key(self, seed: int, sheetful: Sheetful, png: bytes) -> dict[str, object]:
+        return {
+            "model": self._model, "renderer": RENDERER, "seed": seed, "size": sheetful.page.style.size,
+            "page": sheetful.number, "sha256": hashlib.sha256(png).hexdigest(),
+        }  # fmt: skip
+
+    def known(self, seed: int, sheetful: Sheetful) -> bool:
+        """Was this page read already?"""
+        return tuple(self._key(seed, sheetful, render_page(sheetful.page)).values()) in self._read
+
+    def of(self, reader: Reader, seed: int, sheetful: Sheetful) -> str:
+        """The reading of this page: what is known, else the reader's, which is kept before it is returned."""
+        png = render_page(sheetful.page)
+        key = self._key(seed, sheetful, png)
+        found = self._read.get(tuple(key.values()))
+        return self._new(key, reader.read(png)) if found is None else found
+
+    def _new(self, key: Mapping[str, object], text: str) -> str:
+        self._read[tuple(key.values())] = text
+        if self._path is not None:
+            torn = _torn(self._path)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write("\n" * torn + json.dumps({**key, "text": text}) + "\n")
+        return text
+
+
+def _torn(path: Path) -> bool:
+    """Does the file end inside a line?"""
+    return path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+
+
+def calibrate(
+    reader: Reader,
+    *,
+    trial: Trial | None = None,
+    of: Profile | None = None,
+    readings: Path | None = None,
+    progress: Progress | None = None,
+    date: str = "",
+) -> Calibration:
+    """Let a reader read the blind test, and choose its tiers.
+
+    `of` is the profile whose page geometry and prices are used (by the reader's name, if not given), `readings` the file
+    that an interrupted run goes on from, `date` the ISO day that the calibration is to carry. Sizes below the first at
+    which fewer than `HOPELESS` of the characters are read are not tried. Raises ConfigError for a model that cannot see;
+    what a reader raises passes through, and what was read until then is kept.
+    """
+    trial, of = trial or Trial(), of or profile(reader.name)
+    sheet = page_sheet(of)
+    known, rows, done = Readings(readings, reader.name), [], 0
+    total = trial.pages * len(set(trial.sizes))
+    for size, pages in trial.drawn(sheet).items():
+        score = Score()
+        for sheetful in pages:
+            score += judge(sheetful.truth, known.of(reader, trial.seed, sheetful))
+            done += 1
+            if progress:
+                progress(done, total, f"{size} px, page {sheetful.number}")
+        rows.append(_row(size, pages, score, of))
+        if score.chars.value < HOPELESS:
+            break
+    return Calibration(reader.name, trial.seed, tuple(rows), choose(rows), date, sheet.key)
+
+
+def _row(size: int, pages: Sequence[Sheetful], score: Score, of: Profile) -> Row:
+    tokens = sum(of.image(s.page.width, s.page.height) for s in pages)
+    return Row(size, len(pages), sum(s.page.chars for s in pages), tokens, score)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the pages that are still to be read would cost at most: calls, tokens asked and answered, USD."""
+
+    calls: int
+    asked: int
+    answered: int
+    usd: float
+
+
+def estimate(
+    of: Profile, trial: Trial | None = None, readings: Path | None = None, model: str | None = None
+) -> Estimate:
+    """The cost of a run before it is paid for, without the pages that `readings` holds; thinking is not foreseen.
+
+    Answers are the whole text again, at the model's price for them or at `OUTPUT_RATIO` times its input price.
+    """
+    trial, known = trial or Trial(), Readings(readings, model or of.name)
+    pages = [s for group in trial.drawn(page_sheet(of)).values() for s in group if not known.known(trial.seed, s)]
+    asked = sum(of.image(s.page.width, s.page.height) + ASKED for s in pages)
+    answered = ceil(sum(count_o200k(s.truth.text) for s in pages) * of.text_factor)
+    price = replace(of.price, output=of.price.output or OUTPUT_RATIO * of.price.base)
+    return Estimate(len(pages), asked, answered, price.bill(asked, answer=answered))
+
+
+def load(path: Path | str) -> Calibration:
+    """The calibration in a file. Raises ConfigError if there is none, or if it was made with other glyphs."""
+    try:
+        found = Calibration.from_json(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the calibration {str(path)!r} ({error}): make it with "
+                          f"optical-memory calibrate --model MODEL --out {path}") from error  # fmt: skip
+    except ConfigError as error:
+        raise ConfigError(f"{str(path)!r}: {error}") from error
+    if _glyphs(found.renderer) != _glyphs(RENDERER):
+        warnings.warn(
+            f"{str(path)!r} was calibrated on pages that another renderer drew: calibrate again", stacklevel=2
+        )
+    return found
+
+
+def _glyphs(renderer: str) -> str:
+    """A renderer without the release of zlib, which changes bytes but no pixel."""
+    return renderer.partition("-zlib")[0]
+
+
+def load_profile(path: Path | str, base: Profile | None = None) -> Profile:
+    """The profile of a calibrated model, for `OpticalMemory(profile=...)`; costs come from `base` or the tables.
+
+    Raises ConfigError for a file that is not a calibration.
+    """
+    found = load(path)
+    return found.profile(base or profile(found.model))
+
+
+def sizes_of(text: str) -> tuple[int, ...]:
+    """The sizes that "20,16,12" or "20-6" name. Raises ConfigError."""
+    parts: Iterable[str] = (part.strip() for part in text.split(","))
+    found: list[int] = []
+    for part in parts:
+        first, _, last = part.partition("-")
+        if not (first.isdigit() and (last or first).isdigit()):
+            raise ConfigError(f"sizes {text!r} cannot be read: give line pitches in pixels such as 20,16,12 or 6-20")
+        low, high = sorted((int(first), int(last or first)))
+        found += range(low, high + 1)
+    return tuple(sorted(set(found), reverse=True))

@@ -1,0 +1,214 @@
+"""What a reader was found to read, and which tiers follow from it. Pure: readings in, a profile out.
+
+rows (one for each size) -> `choose` (tiers, exact) -> `Calibration` -> JSON, and the `Profile` that a memory uses
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from math import inf
+from typing import Any
+
+from optical_memory.cost import Profile
+from optical_memory.errors import ConfigError
+from optical_memory.pages import RENDERER, Style
+from optical_memory.planning.tiers import DRAWN
+from optical_memory.readers.scoring import Score, Share, Strings
+
+VERSION = 1  # of the JSON form
+CHARS: Mapping[str, float] = {"vivid": 0.99, "clear": 0.96, "dense": 0.88}  # characters that a tier has to keep
+CODES = 0.85  # of random codes that the vivid tier has to keep
+CODES_LOW = 0.75  # and the lower end of that share's interval: with 20 codes, 19 have to be right
+UNSTABLE = 0.25  # wrong strings beyond the unread ones, of all: from here on a reader makes things up
+EXACT_WRONG = 0.02  # of strings read wrong where ids and numbers count as safe
+EXACT_WRONG_HIGH = 0.06  # and the upper end of that share's interval: none wrong of 60, two of 120
+EXACT_RIGHT = 0.95  # of strings read right there: one that is not read is of no use either
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was read at one size (line pitch in pixels): `pages` pages of `drawn` characters for `tokens` image tokens."""
+
+    size: int
+    pages: int
+    drawn: int
+    tokens: int
+    score: Score
+
+    @property
+    def chars_per_token(self) -> float:
+        """Characters of source text for each image token."""
+        return self.drawn / self.tokens if self.tokens else 0.0
+
+    @property
+    def made_up(self) -> float:
+        """Share of the exact strings (-1 to 1) that were read wrong beyond those that were owned to be unread."""
+        strings = self.score.strings
+        return (strings.wrong - strings.unread) / strings.of if strings.of else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value from which `from_json` makes the same row; shares as [hits, of], strings as right, unread, wrong."""
+        s = self.score
+        counts = {
+            name: [one.right, one.unread, one.wrong] for name, one in (("codes", s.codes), ("strings", s.strings))
+        }
+        sizes = {"size": self.size, "pages": self.pages, "drawn": self.drawn, "tokens": self.tokens}
+        return sizes | {"chars": [s.chars.hits, s.chars.of]} | counts
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Row:
+        """The row that `to_json` gave."""
+        score = Score(Share(*value["chars"]), Strings(*value["codes"]), Strings(*value["strings"]))
+        return Row(value["size"], value["pages"], value["drawn"], value["tokens"], score)
+
+
+def monotone(shares: Sequence[Share]) -> list[Share]:
+    """Shares that never rise from the first to the last: neighbours that do are pooled (Ayer and others, 1955).
+
+    From the largest size to the smallest, what is read better at a smaller size is chance, and both count as one.
+    """
+    pools: list[tuple[Share, int]] = []
+    for share in shares:
+        pool, members = share, 1
+        while pools and pool.value > pools[-1][0].value:
+            before, count = pools.pop()
+            pool, members = before + pool, members + count
+        pools.append((pool, members))
+    return [pool for pool, members in pools for _ in range(members)]
+
+
+def _passes(tier: str, chars: Share, codes: Share) -> bool:
+    enough = chars.value >= CHARS[tier]
+    return enough and (tier != "vivid" or (codes.value >= CODES and codes.interval[0] >= CODES_LOW))
+
+
+def _is_exact(row: Row) -> bool:
+    wrong, right = (row.score.strings.share(which) for which in ("wrong", "right"))
+    return wrong.value <= EXACT_WRONG and wrong.interval[1] <= EXACT_WRONG_HIGH and right.value >= EXACT_RIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The smallest line pitch (pixels) of each tier, None where there is none, and whether exact strings are safe in it."""
+
+    tiers: Mapping[str, int | None]
+    exact: Mapping[str, bool]
+
+
+def choose(rows: Sequence[Row]) -> Chosen:
+    """The tiers that these readings allow.
+
+    A tier is the smallest size that keeps its share of characters (`CHARS`), and of codes for `vivid`. From the size on
+    at which a reader makes strings up (`UNSTABLE`) nothing smaller is used, whatever was read there. A tier that would be
+    no smaller than the one above it is left out.
+    """
+    falling = sorted(rows, key=lambda row: -row.size)
+    stable = list(takewhile(lambda row: row.made_up <= UNSTABLE, falling))
+    chars = monotone([row.score.chars for row in stable])
+    codes = monotone([row.score.codes.share("right") for row in stable])
+    tiers: dict[str, int | None] = {}
+    above: float = inf
+    for tier in DRAWN:
+        passing = (r.size for r, c, k in zip(stable, chars, codes, strict=True) if _passes(tier, c, k))
+        smallest = min(passing, default=inf)
+        tiers[tier] = int(smallest) if smallest < above else None
+        above = min(above, smallest)
+    return Chosen(tiers, _exact(tiers, {row.size: row for row in stable}))
+
+
+def _exact(tiers: Mapping[str, int | None], rows: Mapping[int, Row]) -> dict[str, bool]:
+    """Exact as far down as every tier above is exact too."""
+    safe, found = True, {}
+    for tier, size in tiers.items():
+        safe = safe and (size is None or _is_exact(rows[size]))
+        found[tier] = safe and size is not None
+    return found
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A blind test's outcome: who read, what was drawn how, the rows, and the tiers chosen from them."""
+
+    model: str  # the reader's name, by which its costs are found
+    seed: int
+    rows: tuple[Row, ...]
+    chosen: Chosen
+    date: str = ""  # ISO day
+    sheet: str = ""  # the geometry of the pages
+    renderer: str = field(default=RENDERER)
+
+    def profile(self, base: Profile) -> Profile:
+        """The profile with these tiers instead of its own; one that reads no page at all counts as blind."""
+        tiers = {tier: None if size is None else Style(size) for tier, size in self.chosen.tiers.items()}
+        used = [row for row in self.rows if row.size in self.chosen.tiers.values()]
+        return replace(
+            base,
+            vision=bool(used),
+            tiers=tiers,
+            exact=dict(self.chosen.exact),
+            chars_per_token=max((row.chars_per_token for row in used), default=None),
+            source=f"{base.source.partition('; reading:')[0]}; reading: calibrated on {self.model}, seed {self.seed}",
+            date=self.date or base.date,
+            note="" if used else "calibrate found no size at which pages are read",
+        )
+
+    def to_json(self) -> str:
+        """The calibration as JSON, for people too: the tiers may be edited by hand."""
+        return json.dumps(
+            {
+                "version": VERSION, "model": self.model, "date": self.date, "seed": self.seed, "sheet": self.sheet,
+                "renderer": self.renderer, "tiers": dict(self.chosen.tiers), "exact": dict(self.chosen.exact),
+                "rows": [row.to_json() for row in self.rows],
+            }, indent=1,
+        ) + "\n"  # fmt: skip
+
+    @staticmethod
+    def from_json(text: str) -> Calibration:
+        """The calibration that `to_json` wrote. Raises ConfigError for anything else."""
+        try:
+            told = json.loads(text)
+            if told["version"] != VERSION:
+                raise ConfigError(f"this calibration is of version {told['version']!r}, not {VERSION}: calibrate again")
+            chosen = Chosen({t: told["tiers"].get(t) for t in DRAWN}, {t: bool(told["exact"].get(t)) for t in DRAWN})
+            _check(chosen)
+            rows = tuple(Row.from_json(row) for row in told["rows"])
+            return Calibration(told["model"], told["seed"], rows, chosen, told["date"], told["sheet"], told["renderer"])
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ConfigError(f"this is not a calibration ({type(error).__name__}: {error}): make one with "
+                              "optical-memory calibrate") from error  # fmt: skip
+
+
+def _check(chosen: Chosen) -> None:
+    """Raises ConfigError for sizes that cannot be drawn or do not fall from tier to tier."""
+    sizes = [Style(size).size for size in chosen.tiers.values() if size is not None]
+    if sorted(set(sizes), reverse=True) != sizes:
+        raise ConfigError(f"tiers {dict(chosen.tiers)}: give each tier a smaller size than the one above it")
+
+
+def report(calibration: Calibration) -> str:
+    """The table of a calibration as plain text, 95 % intervals in brackets."""
+    lines = [f"{'size':>4} {'pages':>5} {'characters':>21} {'n':>6} {'codes right':>21} {'n':>4} "
+             f"{'strings right':>21} {'unread':>6} {'wrong':>6} {'n':>4} {'chars/token':>11}  tier"]  # fmt: skip
+    names = {size: tier for tier, size in calibration.chosen.tiers.items() if size is not None}
+    for row in calibration.rows:
+        tier = names.get(row.size, "")
+        lines.append(_line(row, tier + (", exact" if calibration.chosen.exact.get(tier) else "")))
+    return "\n".join(lines)
+
+
+def _line(row: Row, tier: str) -> str:
+    s = row.score
+    strings = s.strings
+    return (
+        f"{row.size:>4} {row.pages:>5} {_share(s.chars):>21} {s.chars.of:>6} {_share(s.codes.share('right')):>21} "
+        f"{s.codes.of:>4} {_share(strings.share('right')):>21} {strings.unread:>6} {strings.wrong:>6} {strings.of:>4} "
+        f"{row.chars_per_token:>11.1f}  {tier}"
+    ).rstrip()
+
+
+def _share(share: Share) -> str:
+    low, high = share.interval
+    return f"{share.value:6.1%} [{low:5.1%}-{high:6.1%}]"
