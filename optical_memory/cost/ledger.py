@@ -275,7 +275,8 @@ def clear(talk: Talk, trigger: int = 100_000, keep: int = 3, least: int = 10_000
         old = talk.turns[first : _clearable(rounds, m.turns, keep)] if over else ()
         gain = sum(map(_frees, old))
         if gain >= max(1, least):
-            prefix, reason = min(last, talk.system + before[first] - freed), f"{gain} tokens of results cleared"
+            changed = rounds[bisect_left(rounds, first)]
+            prefix, reason = min(last, talk.system + before[changed] - freed), f"{gain} tokens of results cleared"
             freed, gone, first = freed + gain, gone + sum(map(_lost, old)), first + len(old)
         tokens = talk.system + before[m.turns] - freed
         shown = {"text": m.turns - gone, "gone": gone}
@@ -454,7 +455,7 @@ class Correction:
 
     def drift(self, model: str) -> str | None:
         """A warning where bills and tables differ by more than 2 %; None where they agree."""
-        off = self.measured - 1
+        off = round(self.measured - 1, 6)
         if abs(off) <= DRIFT:
             return None
         more, bounded = "more" if off > 0 else "less", "" if self.factor == self.measured else ", the most allowed"

@@ -181,7 +181,7 @@ class Falling:
     """The mistake that this memory exists not to make: the resolution of every page falls a little on every turn."""
 
     keep: int = 6
-    over: int = 200  # turns of age from the sharpest to the faintest
+    over: int = 50  # turns of age from the sharpest to the faintest
     density: Density = Density()
     name: str = "falls every turn"
 
