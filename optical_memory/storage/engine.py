@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
@@ -276,7 +275,7 @@ def _os_error(error: OSError, path: Path) -> StoreError:
 
 def _open_sqlite(path: Path | None, lock_timeout: float, read_only: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}{'?mode=ro' if read_only else ''}" if path else ":memory:",
+        path.as_uri() + ("?mode=ro" if read_only else "") if path else ":memory:",
         timeout=lock_timeout,
         isolation_level=None,  # we send BEGIN ourselves
         check_same_thread=False,
@@ -326,7 +325,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 def _postgres_engine(url: sa.URL, lock_timeout: float) -> sa.Engine:
     try:
-        engine = sa.create_engine(url, hide_parameters=True, pool_size=8, max_overflow=56, pool_timeout=lock_timeout)
+        # a server may restart between two calls: ask before use, rather than fail once for each connection
+        pool = {"pool_size": 8, "max_overflow": 56, "pool_timeout": lock_timeout, "pool_pre_ping": True}
+        engine = sa.create_engine(url, hide_parameters=True, **pool)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingExtraError(f"the PostgreSQL driver for {url.drivername!r}", "postgres") from error
 

@@ -82,12 +82,11 @@ class Store:
 
     def close(self) -> None:
         """Let go of all connections; the store may be used again and then opens new ones."""
-        if self._in_memory:
-            self._ready = False
-        with (
-            contextlib.suppress(StoreError),
-            self._guard.hold(),
-        ):  # the last to close folds the WAL into the file
+        used, self._ready = self._ready, self._ready and not self._in_memory
+        with contextlib.ExitStack() as held:
+            if used:  # the last to close folds the WAL into the file; while another holds the guard, we are not last
+                with contextlib.suppress(StoreError):
+                    held.enter_context(self._guard.hold())
             self._engine.dispose()
 
     def vacuum(self) -> None:

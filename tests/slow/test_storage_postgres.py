@@ -99,6 +99,17 @@ def test_a_newer_database_is_refused(store: Store, url: str) -> None:
     newer.close()
 
 
+def test_a_lost_connection_is_made_again(store: Store, url: str) -> None:
+    """After the server dropped every connection, the next call works."""
+    begun(store, "a")
+    other = Store(url)
+    with other.write() as writer:
+        mine = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        writer._connection.exec_driver_sql(mine + " AND datname = current_database()")
+    other.close()
+    assert texts(store) == ["a"]
+
+
 def test_a_reader_cannot_write(store: Store) -> None:
     """The transaction itself is read-only."""
     begun(store, "a")

@@ -315,6 +315,22 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_closing_what_was_never_used_leaves_nothing(tmp_path: Path) -> None:
+    """No file, no lock."""
+    Store(str(tmp_path / "memory.db")).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_any_file_name_is_a_file_name(tmp_path: Path) -> None:
+    """Percent signs, question marks, hashes, spaces and letters of any script."""
+    for name in ("a b.db", "50%.db", "what?.db", "no#1.db", "größe 東京.db"):
+        store = Store(str(tmp_path / name))
+        begun(store, "a")
+        store.close()
+        assert (tmp_path / name).is_file()
+        assert texts(Store(str(tmp_path / name), read_only=True)) == ["a"]
+
+
 def test_a_newer_database_is_refused_untouched(store: Store) -> None:
     """Not a byte changes; the message says what is there, what is needed and what to type."""
     begun(store, "a")
