@@ -21,7 +21,7 @@ from optical_memory.errors import ConfigError
 from optical_memory.pages.card import salient
 from optical_memory.pages.glyphs import CELL, PHASES, face
 from optical_memory.pages.kinds import normalise
-from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points, visible
+from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points
 from optical_memory.pages.sheets import Sheet, Style, TurnText
 
 MARGIN = 2  # pixels of paper on every side
@@ -228,8 +228,8 @@ class Draft:
     def _mark(self, turn: TurnText, continued: bool) -> Shape:
         """The longest of the mark's forms that leaves a quarter of a line to the text."""
         label = turn.label if self.line in self.gutter else ""
-        date = visible(turn.date[:10]) if turn.date and turn.date != self.day else ""
-        name = visible(turn.name[:NAME]) if turn.name else ""
+        date = normalise(turn.date[:10]) if turn.date and turn.date != self.day else ""
+        name = normalise(turn.name[:NAME]) if turn.name else ""
         more = "…" if continued else ""
         forms = (mark_of(self.style, label, date, name, more), mark_of(self.style, label, date, more))
         fitting = (form for form in forms if form.width <= self.box.room * 3 // 4)

@@ -53,6 +53,13 @@ def test_a_forged_name_or_date_cannot_close_the_mark():
     assert (drawn.count("⟪"), drawn.count("⟫")) == (1, 1)
 
 
+@given(anything, anything)
+def test_names_and_dates_may_hold_anything(name, date):
+    page = layout([TurnText(1, "user", "x", date, name)], Style(8), Sheet(900, 448))[0]
+    assert page.glyphs.min() >= 0
+    assert "\n" not in "".join(page.lines())
+
+
 @given(anything)
 def test_drawn_text_holds_only_characters_of_the_atlas(text):
     assert (face("sans").glyphs(points(normalise(text))) >= 0).all()
