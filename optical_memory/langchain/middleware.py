@@ -163,7 +163,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if where is None or not request.messages:
             return None
         messages = paired(request.messages)
-        model = self._other_model(request.model)
+        model = other_model(self.memory.config.model, request.model)
         window = self._window(request.model)
         budget = int(min(window or self.memory.budget, self.memory.budget) * share)
         settings = self.memory.settings(model)
@@ -242,12 +242,6 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         found = place(self._thread, self._subagents, runtime, state_messages(runtime))
         return found.thread if found else None
 
-    def _other_model(self, model: Any) -> str | None:
-        """The name of a known model that is not the memory's own: it gets a plan that it can read."""
-        own = self.memory.config.model
-        name = str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
-        return name if own and name and _bare(name) != _bare(own) and known(name) else None
-
     def _window(self, model: Any) -> int | None:
         """What may go into the model by its own profile, in tokens; None if it does not say."""
         profile = getattr(model, "profile", None) or {}
@@ -266,6 +260,12 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             self._health.once("previous", PREVIOUS)
 
 
+def other_model(own: str | None, model: Any) -> str | None:
+    """The name of a chat model that is known and not the memory's own: it gets a plan that it can read."""
+    name = str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
+    return name if own and name and bare_name(name) != bare_name(own) and known(name) else None
+
+
 def _sees(model: Any) -> bool | None:
     """Can the model read images? False only where its profile says so; None leaves it to the memory's own profile."""
     return False if (getattr(model, "profile", None) or {}).get("image_inputs") is False else None
@@ -275,7 +275,7 @@ _VERSION = re.compile(r"-v\d+(:\d+)?$")
 _DATED = re.compile(r"([-@]\d{8}|-\d{4}-\d{2}-\d{2}|-latest)$")
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
     """A model's name without its provider and date: "us.anthropic.claude-opus-4-5-20251101-v1:0" is "claude-opus-4-5"."""
     name = _VERSION.sub("", name.lower())
     name = re.split(r"[/:]", name)[-1]

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from optical_memory.langchain import OpticalMemoryMiddleware
-from optical_memory.langchain.middleware import _bare
+from optical_memory.langchain.middleware import bare_name, other_model
 from tests.langchain.scripted import Scripted
 
 
@@ -48,12 +47,11 @@ def test_without_langchain_the_middleware_names_the_extra_and_the_tool_works():
 )
 def test_a_models_name_is_known_in_every_providers_spelling(name, bare):
     """Provider and date do not make another model."""
-    assert _bare(name) == bare
+    assert bare_name(name) == bare
 
 
-def test_the_memorys_own_model_under_a_dated_name_is_no_other_model(make):
-    """The same model with its date keeps the memory's own plan; a known other one gets its own."""
-    middleware = OpticalMemoryMiddleware(make(model="claude-opus-4-5"))
-    assert middleware._other_model(Scripted(play=len, model="claude-opus-4-5-20251101")) is None
-    assert middleware._other_model(Scripted(play=len, model="scripted")) is None
-    assert middleware._other_model(Scripted(play=len, model="gpt-5.2")) == "gpt-5.2"
+def test_the_memorys_own_model_under_a_dated_name_is_no_other_model():
+    """The same model with its date keeps the memory's own plan; a known other one gets its own, an unknown one none."""
+    named = [Scripted(play=len, model=m) for m in ("claude-opus-4-5-20251101", "scripted", "gpt-5.2")]
+    assert [other_model("claude-opus-4-5", m) for m in named] == [None, None, "gpt-5.2"]
+    assert other_model(None, named[2]) is None

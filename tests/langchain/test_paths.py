@@ -184,26 +184,25 @@ def test_without_a_thread_id_the_memory_lasts_for_the_run(make, caplog):
     assert caplog.text.count("no thread id") == 1
 
 
-def test_a_subagent_does_not_write_into_its_parents_thread(make):
+@pytest.mark.parametrize("subagents", ["skip", "isolate"])
+def test_a_subagent_does_not_write_into_its_parents_thread(make, subagents):
     """An agent inside a tool, with the same memory: skipped by default, apart with "isolate"; the parent stays clean."""
-    for subagents in ("skip", "isolate"):
-        memory = make(f"{subagents}.db")
-        inner = Scripted(play=looks(1))
-        helper = agent(inner, memory, subagents=subagents)
+    memory, inner = make(), Scripted(play=looks(1))
+    helper = agent(inner, memory, subagents=subagents)
 
-        @tool
-        def ask(path: str, helper=helper) -> str:
-            """Ask a helper."""
-            return helper.invoke(say(f"secret errand for {path}"))["messages"][-1].content
+    @tool
+    def ask(path: str) -> str:
+        """Ask a helper."""
+        return helper.invoke(say(f"secret errand for {path}"))["messages"][-1].content
 
-        def play(messages):
-            return calling("ask", 1, path="x") if messages[-1].type == "human" else AIMessage("Done.")
+    def play(messages):
+        return calling("ask", 1, path="x") if messages[-1].type == "human" else AIMessage("Done.")
 
-        runner = agent(Scripted(play=play), memory, checkpointer=InMemorySaver(), tools=[ask])
-        runner.invoke(say("Send the helper."), on("t"))
-        assert [t.text for t in memory.turns("t") if t.role == "user"] == ["Send the helper."]
-        assert [t.thread for t in memory.threads()] == ["t"]
-        assert len(inner.calls) == 2
+    runner = agent(Scripted(play=play), memory, checkpointer=InMemorySaver(), tools=[ask])
+    runner.invoke(say("Send the helper."), on("t"))
+    assert [t.text for t in memory.turns("t") if t.role == "user"] == ["Send the helper."]
+    assert [t.thread for t in memory.threads()] == ["t"]
+    assert len(inner.calls) == 2
 
 
 def test_the_host_may_name_the_thread(make):
