@@ -5,8 +5,9 @@ sizes where a real thread has text. That is why this module stands above `planni
 import it: write `from optical_memory.cost import simulate`.
 
 What is assumed, beside the cache rules in `ledger`: input only, answers cost the same in every way (a summary's own call is
-counted whole); pages hold `Density` characters for each image token; a turn has 4 exact strings of 12 characters, which the
-fact sheet repeats within its share of the budget; a turn that is shown counts as readable by `READABLE` of its tier.
+counted whole); pages hold `Density` characters for each image token; one exact string of 12 characters stands in every 1,000
+of text, which the fact sheet repeats within its share of the budget; a turn that is shown counts as readable by what
+`READABLE` says of its tier.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import DRAWN, Tier
 
 SHOWN: Mapping[str, float] = {**READABLE, "summary": READABLE["card"], "excerpt": READABLE["card"], "gone": 0.0}
-STRINGS = 4  # exact strings in a turn
+STRINGS = 1_000  # characters of text to each exact string
 HYSTERESIS = (0.25, 0.5, 0.75)  # low marks among which a trim of equal money or tokens may choose its best
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # ages in hours are not simulated
 _STYLE, _SHEET = Style(9), Sheet(28, 28, 28, True)  # stand-ins: a simulated page is priced by its tokens alone
@@ -326,7 +327,7 @@ class _Run:
     def _known(self, rows: Sequence[_Row], anchor: int) -> Known:
         chars = sum(row.chars for row in rows)
         looks = {t: _look(chars, d) for t, d in self.ours.density.tiers.items() if d is not None}
-        strings = tuple(f"{row.number:06d}-{n:05d}" for row in rows for n in range(STRINGS))
+        strings = tuple(f"{rows[0].number:06d}-{n:05d}" for n in range(chars // STRINGS))
         text = sum(row.tokens + row.calls for row in rows)
         card = "x" * min(280, max(80, chars // 12))
         guard = 3 if rows[0].number == anchor else 0
