@@ -14,6 +14,7 @@ from optical_memory.planning.context import Segment
 from optical_memory.planning.tiers import DRAWN
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+SEEKER = ("this page asks", "it calls what the model would call", "it finds")  # where no model took part
 WORDS = {
     "text": "word for word",
     "vivid": "a page in large type",
@@ -196,12 +197,13 @@ def _recall(found: Recalled | None) -> Iterator[str]:
         False: ' <span class="no">Checked: this is not what the machine has.</span>',
         None: "",
     }[found.checked]
+    asks, calls, says = ("user", "the model calls", "the model answers") if found.checked is not None else SEEKER
     yield (
         "<h2>One old fact, brought back</h2>"
         f"<p>It was in turn {found.turn}, which was held as <b>{_text(found.held_before)}</b> when the question came.</p>"
-        f'<div class="talk"><p><span class="who">user</span>{_text(found.question)}</p>'
-        f'<p><span class="who">the model calls</span><code>recall_memory({_text(found.query)})</code></p>'
-        f'<p><span class="who">the model answers</span>{_text(found.answer)}{checked}</p></div>'
+        f'<div class="talk"><p><span class="who">{asks}</span>{_text(found.question)}</p>'
+        f'<p><span class="who">{calls}</span><code>recall_memory({_text(found.query)})</code></p>'
+        f'<p><span class="who">{says}</span>{_text(found.answer)}{checked}</p></div>'
         "<details><summary><b>What came back</b>, word for word from the database</summary>"
         f"<pre>{_marked(found)}</pre></details>"
     )
