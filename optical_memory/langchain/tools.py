@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -166,7 +168,7 @@ def _fitted(hit: Hit, query: str, offset: int, room: int, count: Count) -> str:
         return _whole(hit)
     if offset >= len(hit.text) > 0:
         return f"{_label(hit)} has {len(hit.text)} characters; offset={offset} is past its end."
-    start = offset or _place(hit.text, query)
+    start = offset or _place(hit.text, query, room * 3)
     chars = min(len(hit.text) - start, room * 8)
     while chars > 20:
         text = _window(hit, start, chars)
@@ -184,9 +186,25 @@ def _window(hit: Hit, start: int, chars: int) -> str:
     return f"{_label(hit)} {before}{hit.text[start:end]}{after}"
 
 
-def _place(text: str, query: str) -> int:
-    """Where to begin with a long turn: a little before the longest word of the query that stands in it."""
+def _place(text: str, query: str, chars: int) -> int:
+    """Where to begin with a long turn: the line before the stretch of `chars` characters that holds most of the query.
+
+    Each word of the query counts once in a stretch, a rare word more than one that stands everywhere in the turn.
+    """
     low = text.lower()
-    words = sorted({w.strip('"*').lower() for w in query.split()}, key=len, reverse=True)
-    found = next((at for w in words if len(w) > 2 and (at := low.find(w)) >= 0), 0)
-    return max(0, low.rfind("\n", 0, found - 200) + 1 if found > 400 else 0)
+    words = {w for w in re.findall(r"[^\W_]{2,}", query.lower()) if w in low}
+    found = sorted((m.start(), word) for word in words for m in re.finditer(re.escape(word), low))
+    if not found:
+        return 0
+    often = Counter(word for _, word in found)
+    best, best_value, inside, first = 0, 0.0, Counter[str](), 0
+    for at, word in found:
+        inside[word] += 1
+        while found[first][0] < at - chars // 2:
+            inside[found[first][1]] -= 1
+            first += 1
+        value = sum(1 / often[w] for w, times in inside.items() if times > 0)
+        if value > best_value + 1e-9:
+            best, best_value = found[first][0], value
+    start = low.rfind("\n", 0, max(0, best - 80)) + 1
+    return start if start < len(text) - 20 else 0
