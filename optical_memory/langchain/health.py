@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 
-from optical_memory.errors import StoreError, ThreadNotFoundError
+from optical_memory.errors import OpticalMemoryError, StoreError, ThreadNotFoundError
 
 log = logging.getLogger("optical_memory")
+PAUSE = 5.0  # seconds for which a store that failed is left alone
 
 
 class RestingError(StoreError):
@@ -52,7 +53,8 @@ class Health:
         after = f"; the store is left alone for {self.pause:g} s" if rest else ""
         kind = type(error).__name__
         if kind not in self._told:
-            log.warning("%s: %s: %s%s (told once)", what, kind, error, after, exc_info=not rest)
+            ours = isinstance(error, OpticalMemoryError)
+            log.warning("%s: %s: %s%s (told once)", what, kind, error, after, exc_info=not ours)
             self._told.add(kind)
 
     def well(self) -> None:

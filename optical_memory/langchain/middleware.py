@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from optical_memory.errors import BudgetError, MissingExtraError
+from optical_memory.errors import BudgetError, MissingExtraError, ThreadNotFoundError
 
 try:
     from langchain.agents.middleware import AgentMiddleware
@@ -21,12 +22,13 @@ from langchain_core.messages import BaseMessage
 from langchain_core.tools import BaseTool
 
 from optical_memory.cost import known
-from optical_memory.langchain.health import Health
+from optical_memory.langchain.health import PAUSE, Health
 from optical_memory.langchain.pairs import answered, paired, trimmed, unanswered
 from optical_memory.langchain.sizes import Reserved, message_counter
-from optical_memory.langchain.tools import recall_memory, state_messages
+from optical_memory.langchain.tools import TOKENS, RecallMemory, messages_in
 from optical_memory.langchain.where import Place, Subagents, Thread, is_subagent, place
 from optical_memory.memory import Context, OpticalMemory
+from optical_memory.memory.assemble import stripped
 from optical_memory.messages import injected
 
 try:  # keep our spans from repeating the whole history (langchain 1.4 and newer)
@@ -40,7 +42,6 @@ Handler = Callable[[ModelRequest[Any]], ModelResponse[Any]]
 AsyncHandler = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
 
 OVERFLOW_SHARE = 0.7  # of the budget: what is tried once where the model says that its input was too long
-PAUSE = 5.0  # seconds for which a store that failed is left alone
 WINDOW_SHARE = 0.95  # of a model's window, its answer taken off: counts are not exact to the token
 
 CUT = "the newest message or tool result does not fit into the budget: the model is shown its head and tail"
@@ -99,10 +100,11 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     ) -> None:  # fmt: skip
         super().__init__()
         self.memory = memory
-        self.tools: Sequence[BaseTool] = [recall_memory(memory, thread=self._in_tool)] if recall_tool else []
         self._thread, self._subagents = thread, subagents
         self._automatic_recall, self._observes, self._strict = automatic_recall, observe, strict
         self._health, self._reserved = Health(pause), Reserved()
+        recall = RecallMemory(memory, self._in_tool, TOKENS, self._health)
+        self.tools: Sequence[BaseTool] = [recall] if recall_tool else []
 
     # ----------------------------------------------------------------------------------------- hooks
 
@@ -130,12 +132,12 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def after_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
         """Remember what came after the last model call's messages: the answer."""
-        self._finished(list(state["messages"]), runtime)
+        self._finished(state, runtime)
         return None
 
     async def aafter_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
         """`after_agent` in a worker thread."""
-        await asyncio.to_thread(self._finished, list(state["messages"]), runtime)
+        await asyncio.to_thread(self._finished, state, runtime)
         return None
 
     # ----------------------------------------------------------------------------------------- one call
@@ -192,7 +194,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         messages, cut = trimmed(call.messages, room, message_counter(settings.profile), lambda m: numbers.get(id(m)))
         if cut:
             self._health.once("cut", CUT)
-        return messages
+        return [stripped(message) for message in messages]  # reasoning is bound to a prefix that is not there
 
     def _numbers(self, call: Call) -> dict[int, int | None]:
         """The turn of each message, by the message's identity; all are stored already."""
@@ -203,14 +205,16 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             return {}
         return {id(message): number for message, number in zip(call.messages, found, strict=True)}
 
-    def _finished(self, messages: list[BaseMessage], runtime: Any) -> None:
+    def _finished(self, state: Any, runtime: Any) -> None:
         try:
+            messages = messages_in(state)
             where = place(self._thread, self._subagents, runtime, messages)
             if where is None or not messages:
                 return
             self._health.check()
             if where.ephemeral:
-                self.memory.forget(where.thread)
+                with suppress(ThreadNotFoundError):
+                    self.memory.forget(where.thread)
             else:
                 self.memory.remember(where.thread, paired(messages))
             self._health.well()
@@ -222,7 +226,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if not self._observes or sent.context is None or self._health.resting:
             return
         try:
-            answers = getattr(response, "result", None) or [response]
+            whole = getattr(response, "model_response", response)  # a layer below may have added a command
+            answers = getattr(whole, "result", None) or [whole]
             usage = next((m.usage_metadata for m in reversed(answers) if getattr(m, "usage_metadata", None)), None)
             if usage:
                 self.memory.observe(usage, sent.context)
@@ -239,7 +244,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _in_tool(self, runtime: Any) -> str | None:
         """The thread in which a tool of this agent runs."""
-        found = place(self._thread, self._subagents, runtime, state_messages(runtime))
+        found = place(self._thread, self._subagents, runtime, messages_in(getattr(runtime, "state", None)))
         return found.thread if found else None
 
     def _window(self, model: Any) -> int | None:

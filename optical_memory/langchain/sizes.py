@@ -12,7 +12,7 @@ from optical_memory.cost import Profile, token_counter
 from optical_memory.planning.spans import Settings
 
 PER_TOOL = 12  # tokens around each tool's schema; providers do not publish theirs
-SEARCHED = 64  # texts whose tokens are kept: system prompts and tool lists hardly change
+KEPT = 256  # texts whose tokens are kept: system prompts and tool lists hardly change
 
 
 class Reserved:
@@ -32,11 +32,13 @@ class Reserved:
 
     def _text(self, text: str, settings: Settings) -> int:
         key = (settings.profile.name, text)
-        if key not in self._known:
-            if len(self._known) >= SEARCHED:
+        tokens = self._known.get(key)
+        if tokens is None:
+            tokens = settings.text(text)
+            if len(self._known) >= KEPT:
                 self._known.clear()
-            self._known[key] = settings.text(text)
-        return self._known[key]
+            self._known[key] = tokens
+        return tokens
 
 
 def message_counter(profile: Profile) -> Any:

@@ -13,7 +13,7 @@ from langchain_core.tools import BaseTool, InjectedToolArg
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from optical_memory.errors import OpticalMemoryError, StoreError, ThreadNotFoundError
-from optical_memory.langchain.health import log
+from optical_memory.langchain.health import PAUSE, Health, log
 from optical_memory.langchain.where import configured
 from optical_memory.memory import Hit, OpticalMemory
 
@@ -53,7 +53,7 @@ def recall_memory(memory: OpticalMemory, *, thread: str | Resolve | None = None,
     `thread` names the thread, or finds its name from the tool's runtime; by default it is the run's `thread_id`.
     The answer takes at most `tokens` by the memory's own counter. It never raises: what went wrong is said in it.
     """
-    return RecallMemory(memory, thread, tokens)
+    return RecallMemory(memory, thread, tokens, Health(PAUSE))
 
 
 class RecallMemory(BaseTool):
@@ -65,10 +65,11 @@ class RecallMemory(BaseTool):
     _memory: OpticalMemory = PrivateAttr()
     _thread: str | Resolve | None = PrivateAttr()
     _tokens: int = PrivateAttr()
+    _health: Health = PrivateAttr()
 
-    def __init__(self, memory: OpticalMemory, thread: str | Resolve | None, tokens: int) -> None:
+    def __init__(self, memory: OpticalMemory, thread: str | Resolve | None, tokens: int, health: Health) -> None:
         super().__init__()
-        self._memory, self._thread, self._tokens = memory, thread, tokens
+        self._memory, self._thread, self._tokens, self._health = memory, thread, tokens, health
 
     def _run(self, query: str, offset: int = 0, runtime: Any = None, *, config: RunnableConfig) -> str:
         """The answer as text; never raises."""
@@ -87,7 +88,8 @@ class RecallMemory(BaseTool):
         thread = self._named(runtime, config)
         if thread is None:
             return f"Nothing is remembered here: this run has no thread. {GO_ON}"
-        hits = _recall(self._memory, thread, query, newest_question(runtime))
+        asked = newest_question(messages_in(getattr(runtime, "state", None)))
+        hits = self._hits(thread, query, asked)
         if not hits:
             return f"Nothing found for {query[:100]!r}. {TRY}"
         return told(hits, query, offset if len(hits) == 1 else 0, self._tokens, self._memory.settings().text)
@@ -96,39 +98,38 @@ class RecallMemory(BaseTool):
         """`_run` in a worker thread."""
         return await asyncio.to_thread(self._run, query, offset, runtime, config=config)
 
+    def _hits(self, thread: str, query: str, asked: str) -> list[Hit]:
+        """Recalled turns without the question that is being answered; a number that is no turn's is taken as a word."""
+        hits = self._found(thread, query)
+        if not hits and query.strip().isdigit():
+            hits = self._found(thread, f'"{query}"')
+        return [h for h in hits if h.text != asked][:HITS] or hits[:HITS]
+
+    def _found(self, thread: str, query: str) -> list[Hit]:
+        """Recalled turns; only read, without growing stronger, while the database cannot be written."""
+        if not self._health.resting:
+            try:
+                return self._memory.recall(thread, query, limit=HITS + 1)
+            except ThreadNotFoundError:
+                raise
+            except StoreError as error:
+                self._health.failed(error, "recall_memory only reads, turns do not grow stronger")
+        return self._memory.search(thread, query, limit=HITS + 1)
+
     def _named(self, runtime: Any, config: RunnableConfig) -> str | None:
         if callable(self._thread):
             return self._thread(runtime)
         return self._thread or config.get("configurable", {}).get("thread_id") or configured("thread_id")
 
 
-def _recall(memory: OpticalMemory, thread: str, query: str, asked: str) -> list[Hit]:
-    """Recalled turns without the question that is being answered; a number that is no turn's is looked for as a word."""
-    hits = _found(memory, thread, query)
-    if not hits and query.strip().isdigit():
-        hits = _found(memory, thread, f'"{query}"')
-    return [h for h in hits if h.text != asked][:HITS] or hits[:HITS]
-
-
-def _found(memory: OpticalMemory, thread: str, query: str) -> list[Hit]:
-    """Recalled turns; only read, without growing stronger, where the database cannot be written now."""
-    try:
-        return memory.recall(thread, query, limit=HITS + 1)
-    except ThreadNotFoundError:
-        raise
-    except StoreError:
-        return memory.search(thread, query, limit=HITS + 1)
-
-
-def newest_question(runtime: Any) -> str:
-    """The text of the user's newest message, if the tool runs in an agent: it matches every query made from it."""
-    human = (m for m in reversed(state_messages(runtime)) if getattr(m, "type", "") == "human")
+def newest_question(messages: Sequence[Any]) -> str:
+    """The text of the user's newest message: it matches every query made from it."""
+    human = (m for m in reversed(messages) if getattr(m, "type", "") == "human")
     return next((str(m.text) for m in human), "")
 
 
-def state_messages(runtime: Any) -> Sequence[Any]:
-    """The messages in the state of the agent that a tool runs in; empty outside of one."""
-    state = getattr(runtime, "state", None)
+def messages_in(state: Any) -> Sequence[Any]:
+    """The messages in an agent's state, whatever kind of value it is; empty where there is none."""
     found = state.get("messages") if isinstance(state, Mapping) else getattr(state, "messages", None)
     return found or ()
 
