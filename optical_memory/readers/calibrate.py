@@ -210,9 +210,10 @@ def sizes_of(text: str) -> tuple[int, ...]:
     parts: Iterable[str] = (part.strip() for part in text.split(","))
     found: list[int] = []
     for part in parts:
-        first, _, last = part.partition("-")
-        if not (first.isdigit() and (last or first).isdigit()):
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if not (first.isdigit() and last.isdigit()):
             raise ConfigError(f"sizes {text!r} cannot be read: give line pitches in pixels such as 20,16,12 or 6-20")
-        low, high = sorted((int(first), int(last or first)))
+        low, high = sorted((int(first), int(last)))
         found += range(low, high + 1)
     return tuple(sorted(set(found), reverse=True))

@@ -48,10 +48,10 @@ def run(
     """
     trial, kept = trial or Trial(), readings_beside(out)
     _writable(out)
+    name = model if isinstance(model, str) else model.name
+    _priced(name, trial, kept if resume else None, yes, agree, note)
     if not resume:
         kept.unlink(missing_ok=True)
-    name = model if isinstance(model, str) else model.name
-    _priced(name, trial, kept, yes, agree, note)
     found = calibrate(
         reader(model) if isinstance(model, str) else model, trial=trial, readings=kept, progress=progress, date=date
     )
@@ -59,7 +59,7 @@ def run(
     return found
 
 
-def _priced(name: str, trial: Trial, kept: Path, yes: bool, agree: Agree, note: Note) -> None:
+def _priced(name: str, trial: Trial, kept: Path | None, yes: bool, agree: Agree, note: Note) -> None:
     """Say what the run would cost, and ask if it costs anything."""
     cost = estimate(profile(name), trial, kept)
     if name.startswith("ocr:") or not cost.calls:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from itertools import pairwise
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ Ink = NDArray[np.float64]
 
 PITCHES = range(5, 49)  # pixels that a line of text may take
 REPEATS = 0.9  # of the best repetition: a shorter pitch that repeats as well is the pitch itself, not a multiple of it
+LEAST = 0.3  # correlation of the rows with those a pitch further: below it nothing repeats
+FINER = 20  # parts of a row in which a pitch between two rows is looked for
+BETTER = 0.75  # of the whole pitch's ink at the seams: a pitch between rows has to be better by so much
+NEARLY = 1.5  # of the least ink at the seams, which a row may have and still be one: 120 pages of 5-24 px all cut right
 RULE_SHARE = 0.95  # of a column's rows: a column with so much equal grey is a rule, not text
 
 
@@ -77,23 +82,45 @@ def _blank_cuts(ink: Ink, top: int, bottom: int) -> list[int]:
     return cuts if len(cuts) > 1 else [top, bottom]
 
 
-def _pitch(ink: Ink) -> int:
-    """Rows after which the ink repeats; 0 where there are fewer than three lines or no pitch stands out."""
+def _pitch(ink: Ink) -> float:
+    """Rows after which the ink repeats; 0 where there are fewer than three lines or no pitch stands out.
+
+    A picture that was made smaller has a pitch between two whole numbers of rows.
+    """
+    lags = range(PITCHES[0] - 1, min(PITCHES[-1], len(ink) // 3) + 2)
     around = ink - ink.mean()
-    longest = min(PITCHES[-1], len(ink) // 3)
-    lags = range(PITCHES[0], longest + 1)
-    if not lags or not around.any():
-        return 0
-    fit = np.array([np.corrcoef(around[lag:], around[:-lag])[0, 1] for lag in lags])
-    best = float(fit.max())
-    return 0 if best < 0.3 else next(lag for lag, value in zip(lags, fit, strict=True) if value >= REPEATS * best)
+    if len(lags) < 3 or not around.any():
+        return 0.0
+    fit = [_correlation(around[lag:], around[:-lag]) for lag in lags]
+    peaks = {lags[i]: fit[i] for i in range(1, len(fit) - 1) if fit[i] > LEAST and fit[i - 1] < fit[i] >= fit[i + 1]}
+    whole = next((lag for lag, value in peaks.items() if value >= REPEATS * max(peaks.values())), 0)
+    finer = [whole + step / FINER for step in range(-FINER // 2, FINER // 2 + 1)] if whole else [0.0]
+    seams = {pitch: min(_seams(ink, pitch)) for pitch in finer}
+    best = min(seams, key=lambda pitch: seams[pitch])
+    return best if seams[best] < BETTER * seams[whole] else whole
 
 
-def _even_cuts(ink: Ink, top: int, bottom: int, pitch: int) -> list[int]:
-    """Cuts at a constant pitch, between the rows where the seams have least ink on either side."""
-    padded = np.concatenate((np.zeros(pitch), ink[top:bottom], np.zeros(2 * pitch)))
-    phases = [
-        np.minimum(padded[p:-1:pitch], padded[p + 1 :: pitch][: len(padded[p:-1:pitch])]).sum() for p in range(pitch)
-    ]
-    best = int(np.argmin(phases)) + 1 - pitch
-    return [max(0, min(len(ink), top + row)) for row in range(best, bottom - top + pitch, pitch)]
+def _correlation(one: Ink, other: Ink) -> float:
+    """Pearson's, 0 where one of them is constant."""
+    both = np.sqrt((one @ one) * (other @ other))
+    return float(one @ other / both) if both else 0.0
+
+
+def _seams(ink: Ink, pitch: float) -> list[float]:
+    """Mean ink at the seams between lines, for each row at which the first seam may be; the thinner side of each."""
+    if not pitch:
+        return [0.0]
+    padded = np.concatenate(([0.0], ink, [0.0]))
+    thinner = np.minimum(padded[:-1], padded[1:])  # item i: the seam above row i of the ink
+    rows = (np.arange(first, len(thinner) - 1, pitch).round().astype(int) for first in range(ceil(pitch)))
+    return [float(thinner[row].sum() / len(ink)) for row in rows]
+
+
+def _even_cuts(ink: Ink, top: int, bottom: int, pitch: float) -> list[int]:
+    """Cuts at a constant pitch where there is least ink; of nearly equal rows the lowest, below the descenders."""
+    seams = _seams(ink[top:bottom], pitch)
+    least, first = min(seams), int(np.argmin(seams))
+    while seams[(first + 1) % len(seams)] <= NEARLY * least:
+        first = (first + 1) % len(seams)
+    cuts = (top + first + pitch * np.arange(-1, (bottom - top) / pitch + 1)).round().astype(int)
+    return [*dict.fromkeys(int(cut) for cut in cuts.clip(0, len(ink)))]

@@ -1,0 +1,162 @@
+"""Tiers follow from readings: the smallest size that keeps its promise, never inside the band where strings are made up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optical_memory.cost import profile
+from optical_memory.errors import ConfigError
+from optical_memory.pages import Style
+from optical_memory.readers import Calibration, Chosen, Row, Score, Share, Strings, choose, report
+from optical_memory.readers.calibration import monotone
+
+
+def row(size: int, chars: float, codes: float = 1.0, wrong: float = 0.0, n: int = 200) -> Row:
+    """A row of 10,000 characters and `n` strings; codes are right or unread, strings right, wrong or (the rest) unread."""
+    right = round(codes * n)
+    bad = round(wrong * n)
+    strings = Strings(right=min(right, n - bad), wrong=bad, unread=n - bad - min(right, n - bad))
+    return Row(size, 4, 10_000, 10_000 // size, Score(Share(round(chars * 10_000), 10_000), Strings(right, n - right), strings))
+
+
+CLIFF = [row(16, 1), row(12, 0.998), row(10, 0.993, 0.9), row(9, 0.97, 0.7), row(8, 0.90, 0.4), row(7, 0.6, 0.1)]
+
+
+def calibration(rows: list[Row]) -> Calibration:
+    return Calibration("ocr:tesseract", 3, tuple(rows), choose(rows), "2026-11-22", "924x1680/28")
+
+
+def test_each_tier_is_the_smallest_size_above_the_cliff() -> None:
+    assert choose(CLIFF).tiers == {"vivid": 10, "clear": 9, "dense": 8}
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    assert choose(CLIFF[::-1]) == choose(CLIFF)
+
+
+def test_nothing_is_chosen_from_the_size_on_at_which_strings_are_made_up() -> None:
+    rows = [row(16, 1), row(12, 0.995, 0.95), row(10, 0.97, 0.6, wrong=0.4), row(9, 0.965, 0.5), row(8, 0.9, 0.2)]
+    assert choose(rows).tiers == {"vivid": 12, "clear": None, "dense": None}
+
+
+def test_a_reader_that_owns_what_it_cannot_read_may_go_lower() -> None:
+    rows = [row(16, 1), row(10, 0.97, 0.55, wrong=0.2), row(8, 0.9, 0.35, wrong=0.3)]
+    assert choose(rows).tiers == {"vivid": 16, "clear": 10, "dense": 8}
+
+
+def test_codes_that_are_lost_keep_a_size_from_being_vivid() -> None:
+    assert choose([row(16, 1, 0.9), row(12, 0.999, 0.7)]).tiers == {"vivid": 16, "clear": 12, "dense": None}
+
+
+def test_a_few_codes_prove_nothing() -> None:
+    assert choose([row(16, 1, n=8)]).tiers["vivid"] is None
+    assert choose([row(16, 1, n=80)]).tiers["vivid"] == 16
+
+
+def test_a_lucky_small_size_is_pooled_with_the_larger_one_that_failed() -> None:
+    rows = [row(16, 1), row(12, 0.95), row(10, 0.985, 0.9), row(8, 0.5, 0.1)]
+    assert choose(rows).tiers == {"vivid": 16, "clear": 10, "dense": None}
+    assert choose([row(16, 1), row(12, 0.90), row(10, 0.985), row(8, 0.5)]).tiers["clear"] is None
+
+
+def test_a_tier_no_smaller_than_the_one_above_is_left_out() -> None:
+    assert choose([row(16, 1), row(12, 1), row(10, 0.5)]).tiers == {"vivid": 12, "clear": None, "dense": None}
+
+
+def test_a_reader_that_reads_nothing_gets_no_tier() -> None:
+    assert set(choose([row(20, 0.4, 0.0)]).tiers.values()) == {None}
+    assert set(choose([]).tiers.values()) == {None}
+
+
+def test_exact_is_told_only_where_nearly_no_string_is_wrong_and_nearly_all_are_right() -> None:
+    assert choose([row(16, 1, wrong=0.01)]).exact == {"vivid": True, "clear": False, "dense": False}
+    assert not choose([row(16, 1, wrong=0.03)]).exact["vivid"]
+    assert not choose([row(16, 1, 0.9)]).exact["vivid"]
+    assert not choose([row(16, 1, n=40)]).exact["vivid"]
+
+
+def test_a_lower_tier_is_not_exact_below_one_that_is_not() -> None:
+    rows = [row(16, 1, wrong=0.05), row(12, 0.97, wrong=0.0)]
+    assert choose(rows).exact == {"vivid": False, "clear": False, "dense": False}
+
+
+@given(st.lists(st.tuples(st.integers(5, 24), st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.5)), max_size=8))
+def test_tiers_always_fall_and_are_sizes_that_were_read(given_rows: list[tuple[int, float, float, float]]) -> None:
+    rows = [row(*values) for values in {v[0]: v for v in given_rows}.values()]
+    chosen = choose(rows)
+    sizes = [size for size in chosen.tiers.values() if size is not None]
+    assert sizes == sorted(set(sizes), reverse=True)
+    assert set(sizes) <= {r.size for r in rows}
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=12))
+def test_pooling_never_rises_and_loses_nothing(given_shares: list[tuple[int, int]]) -> None:
+    shares = [Share(min(hits, of), of) for hits, of in given_shares]
+    pooled = monotone(shares)
+    values = [share.value for share in pooled]
+    assert len(pooled) == len(shares)
+    assert values == sorted(values, reverse=True)
+    assert sum(share.of for share in dict.fromkeys(pooled)) <= sum(share.of for share in shares)
+
+
+def test_a_calibration_survives_its_file() -> None:
+    before = calibration(CLIFF)
+    assert Calibration.from_json(before.to_json()) == before
+
+
+def test_the_profile_takes_tiers_exactness_and_density_from_the_readings() -> None:
+    found = calibration(CLIFF).profile(profile("ocr:tesseract"))
+    assert found.tiers == {"vivid": Style(10), "clear": Style(9), "dense": Style(8)}
+    assert found.exact == {"vivid": False, "clear": False, "dense": False}
+    assert found.chars_per_token == pytest.approx(10, abs=0.1)
+    assert found.date == "2026-11-22"
+    assert "calibrated on ocr:tesseract, seed 3" in found.source
+
+
+def test_a_model_that_reads_no_page_keeps_text() -> None:
+    found = calibration([row(20, 0.4, 0.0)]).profile(profile("claude-opus-5"))
+    assert not found.vision
+    assert "no size" in found.note
+
+
+def test_what_costs_are_known_stays() -> None:
+    base = profile("claude-opus-5")
+    found = calibration(CLIFF).profile(base)
+    assert (found.name, found.price, found.image(924, 280)) == (base.name, base.price, base.image(924, 280))
+
+
+def test_tiers_may_be_edited_by_hand() -> None:
+    told = json.loads(calibration(CLIFF).to_json())
+    told["tiers"]["dense"] = None
+    assert Calibration.from_json(json.dumps(told)).chosen.tiers == {"vivid": 10, "clear": 9, "dense": None}
+
+
+@pytest.mark.parametrize("tiers", [{"vivid": 9, "clear": 9}, {"vivid": 8, "clear": 9}, {"vivid": 3}])
+def test_tiers_that_cannot_be_are_refused(tiers: dict[str, int]) -> None:
+    told = json.loads(calibration(CLIFF).to_json())
+    with pytest.raises(ConfigError, match="give each tier a smaller size|5 to 24"):
+        Calibration.from_json(json.dumps(told | {"tiers": tiers}))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', "null", '{"version": 1, "tiers": 3}'])
+def test_what_is_not_a_calibration_says_how_to_make_one(text: str) -> None:
+    with pytest.raises(ConfigError, match="optical-memory calibrate"):
+        Calibration.from_json(text)
+
+
+def test_another_version_is_refused() -> None:
+    with pytest.raises(ConfigError, match="calibrate again"):
+        Calibration.from_json(calibration(CLIFF).to_json().replace('"version": 1', '"version": 99'))
+
+
+def test_the_report_names_size_interval_and_tier() -> None:
+    exact = replace(calibration(CLIFF), chosen=Chosen({"vivid": 16}, {"vivid": True}))
+    lines = report(exact).splitlines()
+    assert len(lines) == len(CLIFF) + 1
+    assert lines[1].endswith("vivid, exact")
+    assert "100.0%" in lines[1]
