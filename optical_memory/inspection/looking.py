@@ -64,9 +64,10 @@ def _branches(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
 
 
 def length(memory: OpticalMemory, thread: str) -> int:
-    """How many turns the thread has; raises ThreadNotFoundError."""
-    known = next((t.turns for t in memory.threads(match=thread) if t.thread == thread), None)
-    return len(memory.turns(thread)) if known is None else known
+    """How many turns the thread has; 0 where there is no such thread."""
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+    return row.length if row else 0
 
 
 def turns(memory: OpticalMemory, thread: str, first: int, last: int | None) -> list[dict[str, Any]]:
@@ -106,10 +107,15 @@ def holding(memory: OpticalMemory, thread: str) -> list[Holding]:
 
 def hits(memory: OpticalMemory, query: str, thread: str | None, limit: int) -> list[dict[str, Any]]:
     """The turns of one thread, or of all, that match best."""
-    names = [thread] if thread else [t.thread for t in memory.threads()]
+    names = [thread] if thread else _names(memory)
     found = [(hit.score, name, hit) for name in names for hit in memory.search(name, query, limit=limit)]
     found.sort(key=lambda f: (-f[0], f[1], f[2].turn))
     return [_hit(name, hit) for _, name, hit in found[:limit]]
+
+
+def _names(memory: OpticalMemory) -> list[str]:
+    with memory.store.read() as reader:
+        return [row.key for row in reader.threads()]
 
 
 def _hit(thread: str, hit: Hit) -> dict[str, Any]:

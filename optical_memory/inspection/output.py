@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -52,11 +51,6 @@ def one_line(text: str, most: int = 120) -> str:
     """The first words of a text on one line, at most `most` characters, harmless."""
     line = " ".join(text[: most * 8].split())
     return safe(line if len(line) <= most else line[: most - 1] + "…")
-
-
-def cells(text: str) -> int:
-    """Columns that a text takes in a terminal."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
 def number(value: int) -> str:
@@ -122,7 +116,7 @@ def note(text: str) -> None:
 def as_json(value: Any) -> str:
     """One JSON document; what could drive a terminal is escaped, which JSON allows inside its strings."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    return _TAGS.sub(_escaped, _ACTIVE.sub(_escaped, text.replace("\t", "\\t")).replace("\r", "\\r"))
+    return _TAGS.sub(_escaped, _ACTIVE.sub(_escaped, text))
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -191,7 +185,6 @@ def letter(kind: str) -> str:
 __all__ = [
     "as_json",
     "bar",
-    "cells",
     "console",
     "forgiving",
     "note",

@@ -1,0 +1,55 @@
+"""What the README says is true of this version."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from optical_memory import MemoryConfig
+from optical_memory.inspection.cli import app, db_app
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+CODE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_plain_example_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It remembers, shows a context and recalls a turn."""
+    monkeypatch.chdir(tmp_path)
+    (plain,) = [code for code in CODE if "create_agent" not in code]
+    found: dict[str, object] = {}
+    exec(compile(plain, "README.md", "exec"), found)
+    found["memory"].close()  # type: ignore[attr-defined]
+    assert "We land in Oslo on the 14th." in capsys.readouterr().out
+
+
+def test_the_agent_example_imports_what_exists() -> None:
+    """Every name that it imports is there; the model itself would need a key."""
+    (agent,) = [code for code in CODE if "create_agent" in code]
+    imports = [ast.unparse(n) for n in ast.parse(agent).body if isinstance(n, ast.ImportFrom)]
+    assert len(imports) == 3
+    exec("\n".join(imports), {})
+
+
+def test_the_table_of_settings_names_every_setting_and_its_default() -> None:
+    """No setting is missing, none is invented."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", README, re.MULTILINE)
+    table = {name: default for name, default in rows if name in MemoryConfig.model_fields}
+    assert set(table) == set(MemoryConfig.model_fields)
+    for name, default in table.items():
+        actual = MemoryConfig.model_fields[name].default
+        if actual is not None:
+            said = default.strip("`").replace('"', "'").replace("false", "False")
+            assert said == repr(actual).replace("_", ""), name
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """No command is missing from the table."""
+    names = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
+    names += [f"db {c.name}" for c in db_app.registered_commands]
+    section = README[README.index("## The command line") :]
+    assert [n for n in names if f"`{n}" not in section] == []
