@@ -45,7 +45,7 @@ async def test_forty_turns_keep_budget_prefix_and_state_and_async_does_the_same(
             await second.ainvoke(say(question), on("t"))
     assert len(sync.calls) == 80
     assert max(billed(call, sync.offered) for call in sync.calls) <= 6_000
-    assert sum(images(call) for call in sync.calls) > 100, "the test is too small to show a page"
+    assert sum(images(call) for call in sync.calls) > 10, "the test is too small to show a page"
     assert kept_prefixes(sync, 6_000) >= 20
     for call in sync.calls:
         assert_pairs_whole(call)
