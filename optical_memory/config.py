@@ -19,7 +19,7 @@ class MemoryConfig(BaseModel):
 
     model      the model that will read the memory, such as "claude-opus-5"; decides page sizes, tiers and costs
     budget     tokens of a whole model call by the model's own price rules; None: from the model, at most 32,000
-    keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); they take at most half of the budget
+    keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); they take at most a third of what a step fills
     schedule   how age lowers the tier: "staircase", "half_life", "never", a DecaySchedule (its JSON) or a callable
     recall     tokens that automatic recall may spend on a call: ("tokens", n); 0 switches it off
     low_mark   a step fills the budget up to this share, so that the next step is far away (0.3 to 1)
@@ -32,10 +32,10 @@ class MemoryConfig(BaseModel):
 
     model: str | None = None
     budget: int | None = Field(default=None, ge=1)
-    keep: tuple[Literal["turns", "tokens"], int] = ("turns", 12)
+    keep: tuple[Literal["turns", "tokens"], int] = ("tokens", 4_000)
     schedule: Any = "staircase"
     recall: tuple[Literal["tokens"], int] = ("tokens", 1_500)
-    low_mark: float = Field(default=0.8, ge=0.3, le=1.0)
+    low_mark: float = Field(default=0.6, ge=0.3, le=1.0)
     facts: float = Field(default=0.08, ge=0.0, le=0.5)
     horizon: float = Field(default=20, gt=0)
     strict: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Level = Callable[[int, int], str | None]  # width, height in pixels -> the level to send with the image
 TIERS = ("vivid", "clear", "dense")
+SHARES: Mapping[str, float] = {"vivid": 0.97, "clear": 0.9, "dense": 0.6}  # assumed where nothing was measured
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Profile:
     detail: Level = lambda w, h: None  # the level to send beside an image
     marks: int = 0  # tokens around each image, beside its own
     note: str = ""  # what a person should know of this model's reading
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)  # share of turns still readable at each tier
 
     def readable(self, tier: str) -> bool:
         """Can this model read pages of the tier?"""
@@ -187,4 +189,5 @@ def _reading(row: Mapping[str, Any]) -> dict[str, Any]:
         "tiers": {tier: Style(row[tier]) if tier in row else None for tier in TIERS},
         "exact": {tier: tier in row.get("exact", ()) for tier in TIERS},
         "chars_per_token": row.get("cap") or None,
+        "shares": SHARES | row.get("shares", {}),
     }

@@ -26,7 +26,7 @@ from optical_memory.memory.state import load, plan_key
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
 from optical_memory.memory.view import View
 from optical_memory.messages import Turn, as_given, from_stored, injected, read
-from optical_memory.planning.context import READABLE, Plan, ranges
+from optical_memory.planning.context import Plan, ranges
 from optical_memory.planning.decay import named
 from optical_memory.planning.propose import Proposal, changes, current_tokens, propose
 from optical_memory.planning.spans import Settings, State, costs_of
@@ -658,8 +658,8 @@ def _step(state: State, settings: Settings, proposal: Proposal, reason: str, wor
         costs = costs_of(span, settings)
         changed.append(
             Change(
-                (span.first, span.last), before, after, costs.get(before, span.text), costs.get(after, 0), READABLE[before],
-                READABLE[after],
+                (span.first, span.last), before, after, costs.get(before, span.text), costs.get(after, 0),
+                settings.readable[before], settings.readable[after],
             )
         )  # fmt: skip
     return Step(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from optical_memory.memory.pictures import PNGs, draw, rows_of, texts
 from optical_memory.memory.state import details, plan_key, sealed_as
-from optical_memory.planning.context import READABLE, Plan, Segment
+from optical_memory.planning.context import Plan, Segment
 from optical_memory.planning.propose import Proposal, changes
 from optical_memory.planning.spans import Known, Look, Placed, Settings, State, costs_of
 from optical_memory.planning.tiers import DRAWN, Tier
@@ -127,6 +127,6 @@ def _with_page(segment: Segment, ids: Mapping[int, int | None]) -> Segment:
 def _logged(span: Known, before: Tier, after: Tier, settings: Settings) -> NewChange:
     costs = costs_of(span, settings)
     return NewChange(
-        span.first, span.last, before, after, costs.get(before, span.text), costs.get(after, 0), READABLE[before],
-        READABLE[after], span.page,
+        span.first, span.last, before, after, costs.get(before, span.text), costs.get(after, 0),
+        settings.readable[before], settings.readable[after], span.page,
     )  # fmt: skip

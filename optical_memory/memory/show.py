@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optical_memory.errors import HashMismatchError
 from optical_memory.memory import pictures, recollect
 from optical_memory.memory.assemble import Context, assemble
 from optical_memory.memory.kept import Kept
@@ -15,6 +17,8 @@ from optical_memory.messages import as_langchain, from_stored
 from optical_memory.planning.context import Segment, ranges
 from optical_memory.planning.tiers import DRAWN
 from optical_memory.storage import Path, Reader
+
+log = logging.getLogger("optical_memory")
 
 Encoded = tuple[str, ...]  # a segment's PNGs as base64
 Found = recollect.Recollection | None
@@ -83,12 +87,21 @@ class Shown:
         wanted = [s for s in segments if s.kind in DRAWN and s.turns]
         found = {s.turns: self._images.get(view.key(s)) for s in wanted}
         missing = [s for s in wanted if found[s.turns] is None]
-        stored = pictures.stored(reader, missing) if missing else {}
+        stored = _sound(reader, missing)
         for segment in missing:
             images = stored.get((segment.page or 0, segment.look or "")) or view.draw(reader, segment)
             encoded = tuple(base64.b64encode(png).decode() for png in images)
             found[segment.turns] = self._images.put(view.key(segment), encoded)
         return {turns: images for turns, images in found.items() if turns and images}
+
+
+def _sound(reader: Reader, segments: Sequence[Segment]) -> dict[tuple[int, str], pictures.PNGs]:
+    """The stored images of these segments; where one is damaged, none: they are drawn again from the text."""
+    try:
+        return pictures.stored(reader, segments) if segments else {}
+    except HashMismatchError as error:
+        log.warning("%s", error)
+        return {}
 
 
 class Contexts:

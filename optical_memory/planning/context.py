@@ -13,16 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from optical_memory.cost.profiles import SHARES
 from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier
 
-READABLE: Mapping[str, float] = {"text": 1.0, "vivid": 0.97, "clear": 0.9, "dense": 0.6, "card": 0.12, "handle": 0.0}
+READABLE: Mapping[str, float] = {"text": 1.0, "card": 0.12, "handle": 0.0}  # the drawn tiers' are the profile's
 PREAMBLE = (
-    "Earlier turns of this conversation follow as pages: pictures of their text, oldest first. A mark such as u17 or a18 "
-    "is the number of a turn by the user or the assistant, ↵ a line break, ⟨U+…⟩ a character that could not be drawn. "
-    "Exact strings are listed as text; trust the list over the pictures. What you cannot read or find here, look up with "
+    "Earlier turns of this conversation follow as pages: pictures of their text, oldest first. u17, a18 or s1 in the margin "
+    "or in ⟪ ⟫ is where a turn of the user, assistant or system begins, with its number. ↵ line break, ¶ blank line, ¬ the "
+    "word goes on in the next line, › indent, ; between table cells, ⟨×3⟩ repeated, ⟨U+…⟩ a character that was not drawn. "
+    "Exact strings are listed as text: trust the list over the pictures. What you cannot read or find here, look up with "
     "recall_memory; do not guess."
-)  # fmt: skip
-
+)
 LOWERED = "[system message of this conversation]"  # before a system message in the middle of a talk, shown as a user's
 
 
@@ -42,6 +43,7 @@ class Span:
     information: float
     weight: float = 1.0
     guard: int = 0
+    readable: Mapping[str, float] = field(default_factory=lambda: READABLE | SHARES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _steps(hulls: Sequence[Sequence[Point]]) -> list[tuple[float, int, int]]:
 def _hull(span: Span) -> list[Point]:
     """The upper convex hull of a span's (tokens, value) points, cheapest first."""
     value = span.weight * span.information
-    points = sorted((span.costs.get(t, 0), -value * READABLE[t], t) for t in choices(span))
+    points = sorted((span.costs.get(t, 0), -value * span.readable[t], t) for t in choices(span))
     hull: list[Point] = []
     for cost, negative, tier in points:
         point: Point = (cost, -negative, tier)

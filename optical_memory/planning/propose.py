@@ -87,13 +87,13 @@ def _floor(state: State) -> int:
 
 
 def _boundary(state: State, settings: Settings, level: Level) -> int:
-    """The newest turn that may be sealed: what is kept as text takes at most half of the budget."""
+    """The newest turn that may be sealed: what is kept as text takes at most a third of what a step fills."""
     protected = state.protected()
-    half = (settings.budget - state.reserved) // 2
+    most = (int(settings.budget * settings.low_mark) - state.reserved) // 3
     kept = tokens = 0
     for turn in reversed(state.fresh):
         cost = settings.turn(turn)
-        if turn.number not in protected and (_enough(settings, level, kept, tokens) or tokens + cost > half):
+        if turn.number not in protected and (_enough(settings, level, kept, tokens) or tokens + cost > most):
             return turn.number
         kept, tokens = kept + (turn.number not in protected), tokens + cost
     return state.plan.through
@@ -170,7 +170,7 @@ def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
     recency = 1 / (1 + age.turns / 400)
     return Span(
         known.first, known.last, known.tier, most, costs, known.raw or 1, (0.5 + known.importance) * recency,
-        max(0, known.guard),
+        max(0, known.guard), settings.readable,
     )  # fmt: skip
 
 

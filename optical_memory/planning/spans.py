@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from optical_memory.cost import Profile
 from optical_memory.pages import RENDERER, Sheet, Style, TurnText
-from optical_memory.planning.context import LOWERED, Plan, card_line
+from optical_memory.planning.context import LOWERED, READABLE, Plan, card_line
 from optical_memory.planning.decay import Schedule
 from optical_memory.planning.tiers import DRAWN, Tier
 
@@ -102,10 +102,15 @@ class Settings:
     budget: int
     count: Callable[[str], int]
     schedule: Schedule
-    keep: tuple[str, int] = ("turns", 12)
-    low_mark: float = 0.8
+    keep: tuple[str, int] = ("tokens", 4_000)
+    low_mark: float = 0.6
     facts: float = 0.08
     horizon: float = 20
+
+    @property
+    def readable(self) -> dict[str, float]:
+        """Share of a span's turns that is still readable at each tier."""
+        return {**READABLE, **self.profile.shares}
 
     def text(self, text: str) -> int:
         """Tokens of a text by this model."""

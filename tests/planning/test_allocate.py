@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical_memory.planning.context import READABLE, Plan, Segment, Span, allocate, choices, ranges
+from optical_memory.planning.context import Plan, Segment, Span, allocate, choices, ranges
 from optical_memory.planning.tiers import RANK
 
 
@@ -53,14 +53,14 @@ def test_more_room_is_never_worth_less(spans, one, other):
 
 
 def value(spans, tiers) -> float:
-    return sum(s.weight * s.information * READABLE[t] for s, t in zip(spans, tiers, strict=True))
+    return sum(s.weight * s.information * s.readable[t] for s, t in zip(spans, tiers, strict=True))
 
 
 def best(spans, room) -> float:
     """The optimum, by dynamic programming over the tokens spent."""
     values = [0.0] * (room + 1)
     for one in spans:
-        points = [(one.costs[t], one.weight * one.information * READABLE[t]) for t in choices(one)]
+        points = [(one.costs[t], one.weight * one.information * one.readable[t]) for t in choices(one)]
         values = [max(values[r - cost] + worth for cost, worth in points if cost <= r) for r in range(room + 1)]
     return values[room]
 

@@ -16,10 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical_memory.config import MemoryConfig
-from optical_memory.cost import price_of, profile
-from optical_memory.cost.ledger import SYSTEM, TurnSize
-from optical_memory.cost.simulate import (
+from optical_memory.bench.simulate import (
     Comparison,
     Density,
     Falling,
@@ -36,6 +33,9 @@ from optical_memory.cost.simulate import (
     simulate,
     uncached,
 )
+from optical_memory.config import MemoryConfig
+from optical_memory.cost import price_of, profile
+from optical_memory.cost.ledger import SYSTEM, TurnSize
 from optical_memory.errors import ConfigError
 from optical_memory.planning.decay import staircase
 

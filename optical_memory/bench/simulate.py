@@ -1,8 +1,7 @@
 """The price of a conversation, call by call, for plain text, trimming, clearing, frozen pages and this memory.
 
 Pure: sizes in, tables out. Ours is no model of the planner but the planner itself (`planning.steps.decide`), which works on
-sizes where a real thread has text. That is why this module stands above `planning`, and why `optical_memory.cost` does not
-import it: write `from optical_memory.cost import simulate`.
+sizes where a real thread has text.
 
 What is assumed, beside the cache rules in `ledger`: input only, answers cost the same in every way (a summary's own call is
 counted whole); pages hold `Density` characters for each image token; one exact string of 12 characters stands in every 1,000
@@ -24,7 +23,7 @@ from optical_memory.config import DEFAULT_BUDGET, MemoryConfig
 from optical_memory.cost import ledger
 from optical_memory.cost.ledger import SYSTEM, Bill, Call, Moment, Talk, TurnSize, made, moments, real
 from optical_memory.cost.prices import Price
-from optical_memory.cost.profiles import Profile
+from optical_memory.cost.profiles import SHARES, Profile
 from optical_memory.errors import BudgetError, ConfigError
 from optical_memory.pages import Sheet, Style, TurnText, measure
 from optical_memory.planning.context import READABLE, Plan, Segment
@@ -34,7 +33,7 @@ from optical_memory.planning.spans import Known, Look, Placed, Settings, State
 from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import DRAWN, Tier
 
-SHOWN: Mapping[str, float] = {**READABLE, "summary": READABLE["card"], "excerpt": READABLE["card"], "gone": 0.0}
+SHOWN: Mapping[str, float] = {**READABLE, **SHARES, "summary": READABLE["card"], "excerpt": READABLE["card"], "gone": 0.0}
 STRINGS = 1_000  # characters of text to each exact string
 HYSTERESIS = (0.25, 0.5, 0.75)  # low marks among which a trim of equal money or tokens may choose its best
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # ages in hours are not simulated
