@@ -156,7 +156,15 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             return Sent(request.override(messages=answered(context.messages)), context)  # type: ignore[arg-type]
         except Exception as error:
             self._failed(error, "plain messages, trimmed to the budget, go to the model")
-            return Sent(request.override(messages=self._plain(call, error)))  # type: ignore[arg-type]
+            return self._without_memory(request, call, error)
+
+    def _without_memory(self, request: ModelRequest[Any], call: Call, reason: Exception) -> Sent:
+        """The request with trimmed plain messages; unchanged where even trimming fails."""
+        try:
+            return Sent(request.override(messages=self._plain(call, reason)))  # type: ignore[arg-type]
+        except Exception as error:
+            self._failed(error, "a model call goes out unchanged")
+            return Sent(request)
 
     def _call(self, request: ModelRequest[Any], share: float) -> Call | None:
         """What is asked; None where the memory has no part in this call."""

@@ -165,3 +165,18 @@ def test_an_error_of_the_model_is_the_models_own(make):
     with pytest.raises(ConnectionError, match="no line"):
         agent(Scripted(play=play), memory, strict=False).invoke(say("Hello"), on("t"))
     assert [t.text for t in memory.turns("t")] == ["Hello"]
+
+
+def test_reasoning_does_not_go_with_plain_messages(make, tmp_path):
+    """Reasoning is bound to the prefix it was thought with: it stays in the state and is not sent without that prefix."""
+
+    def play(messages):
+        return AIMessage([{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "Yes."}])
+
+    memory, model = make(lock_timeout=0.1), Scripted(play=play)
+    runner = agent(model, memory, checkpointer=InMemorySaver(), strict=False)
+    runner.invoke(say("first"), on("t"))
+    with locked(tmp_path / "memory.db"):
+        state = runner.invoke(say("second"), on("t"))
+    assert [m.content for m in model.calls[1] if m.type == "ai"] == [[{"type": "text", "text": "Yes."}]]
+    assert state["messages"][1].content[0]["type"] == "thinking"
