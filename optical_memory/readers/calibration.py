@@ -49,6 +49,11 @@ class Row:
         strings = self.score.strings
         return (strings.wrong - strings.unread) / strings.of if strings.of else 0.0
 
+    @property
+    def readable(self) -> float:
+        """Share of what may be asked for that was read: the mean of prose (characters) and exact strings."""
+        return (self.score.chars.value + self.score.strings.share("right").value) / 2
+
     def to_json(self) -> dict[str, Any]:
         """A JSON value from which `from_json` makes the same row; shares as [hits, of], strings as right, unread, wrong."""
         s = self.score
@@ -143,16 +148,19 @@ class Calibration:
     def profile(self, base: Profile) -> Profile:
         """The profile with these tiers instead of its own; one that reads no page at all counts as blind."""
         tiers = {tier: None if size is None else Style(size) for tier, size in self.chosen.tiers.items()}
-        used = [row for row in self.rows if row.size in self.chosen.tiers.values()]
+        rows = {row.size: row for row in self.rows}
+        of_tier = {tier: rows[size] for tier, size in self.chosen.tiers.items() if size in rows}
+        used = of_tier.values()
         return replace(
             base,
-            vision=bool(used),
+            vision=any(tiers.values()),
             tiers=tiers,
+            shares={**base.shares, **{tier: row.readable for tier, row in of_tier.items()}},
             exact=dict(self.chosen.exact),
             chars_per_token=max((row.chars_per_token for row in used), default=None),
             source=f"{base.source.partition('; reading:')[0]}; reading: calibrated on {self.model}, seed {self.seed}",
             date=self.date or base.date,
-            note="" if used else "calibrate found no size at which pages are read",
+            note="" if any(tiers.values()) else "calibrate found no size at which pages are read",
         )
 
     def to_json(self) -> str:

@@ -117,7 +117,9 @@ def test_a_memory_draws_with_the_calibrated_tiers(tmp_path: Path) -> None:
     rows = calibrate(Knowing(TRIAL, name="claude-opus-5"), trial=TRIAL).rows
     file.write_text(Calibration("claude-opus-5", 1, rows, chosen).to_json(), "utf-8")
     with OpticalMemory(f"sqlite:///{tmp_path}/m.db", profile=load_profile(file), budget=6_000) as memory:
-        memory.remember("t", [("user" if n % 2 == 0 else "assistant", f"{n} " + "walked on and on. " * 90) for n in range(40)])
+        memory.remember(
+            "t", [("user" if n % 2 == 0 else "assistant", f"{n} " + "walked on and on. " * 90) for n in range(40)]
+        )
         memory.context("t")
         styles = {page.tier for page in memory.pages("t")}
         assert memory.profile.tiers == {"vivid": Style(14), "clear": Style(11), "dense": None}

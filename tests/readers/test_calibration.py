@@ -21,7 +21,9 @@ def row(size: int, chars: float, codes: float = 1.0, wrong: float = 0.0, n: int 
     right = round(codes * n)
     bad = round(wrong * n)
     strings = Strings(right=min(right, n - bad), wrong=bad, unread=n - bad - min(right, n - bad))
-    return Row(size, 4, 10_000, 10_000 // size, Score(Share(round(chars * 10_000), 10_000), Strings(right, n - right), strings))
+    return Row(
+        size, 4, 10_000, 10_000 // size, Score(Share(round(chars * 10_000), 10_000), Strings(right, n - right), strings)
+    )
 
 
 CLIFF = [row(16, 1), row(12, 0.998), row(10, 0.993, 0.9), row(9, 0.97, 0.7), row(8, 0.90, 0.4), row(7, 0.6, 0.1)]
@@ -114,6 +116,7 @@ def test_the_profile_takes_tiers_exactness_and_density_from_the_readings() -> No
     assert found.tiers == {"vivid": Style(10), "clear": Style(9), "dense": Style(8)}
     assert found.exact == {"vivid": False, "clear": False, "dense": False}
     assert found.chars_per_token == pytest.approx(10, abs=0.1)
+    assert found.shares["vivid"] == pytest.approx((0.993 + 0.9) / 2, abs=1e-4)
     assert found.date == "2026-11-22"
     assert "calibrated on ocr:tesseract, seed 3" in found.source
 
@@ -130,10 +133,12 @@ def test_what_costs_are_known_stays() -> None:
     assert (found.name, found.price, found.image(924, 280)) == (base.name, base.price, base.image(924, 280))
 
 
-def test_tiers_may_be_edited_by_hand() -> None:
+def test_tiers_may_be_edited_by_hand_to_sizes_that_were_not_read() -> None:
     told = json.loads(calibration(CLIFF).to_json())
-    told["tiers"]["dense"] = None
-    assert Calibration.from_json(json.dumps(told)).chosen.tiers == {"vivid": 10, "clear": 9, "dense": None}
+    told["tiers"] = {"vivid": 14, "clear": 9, "dense": None}
+    found = Calibration.from_json(json.dumps(told)).profile(profile("ocr:tesseract"))
+    assert found.tiers == {"vivid": Style(14), "clear": Style(9), "dense": None}
+    assert found.vision
 
 
 @pytest.mark.parametrize("tiers", [{"vivid": 9, "clear": 9}, {"vivid": 8, "clear": 9}, {"vivid": 3}])

@@ -94,7 +94,9 @@ def test_a_reading_that_never_ends_is_looked_at_only_so_far() -> None:
 
 
 def test_nothing_read_is_unread() -> None:
-    assert judge(PAGE.truth, "") == Score(Share(0, sum(PAGE.truth.content)), Strings(unread=judge_codes()), Strings(unread=ASKED))
+    assert judge(PAGE.truth, "") == Score(
+        Share(0, sum(PAGE.truth.content)), Strings(unread=judge_codes()), Strings(unread=ASKED)
+    )
 
 
 def judge_codes() -> int:
