@@ -19,7 +19,7 @@ from optical_memory.errors import ConfigError
 from optical_memory.pages import Layout, Sheet, Style, TurnText, layout
 from optical_memory.readers.scoring import ALPHABET, CODE_LENGTH, Truth, truth
 
-CHARS = 2_500  # characters on a page, unless told otherwise: about 25 codes and 60 exact strings
+CHARS = 2_500  # characters on a page, unless told otherwise: about 24 codes and 45 exact strings that no line end cuts
 MOST_CHARS = 8_000  # aligning takes memory with the square of this: 8,000 take 130 MB
 PER_CODE = 80  # characters of prose for each planted code
 NAMES = ("adams", "berg", "chandra", "diaz", "evans", "garcia", "hughes", "ito", "kaya", "lindqvist", "moreau", "park")

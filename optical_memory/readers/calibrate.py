@@ -24,7 +24,7 @@ from optical_memory.readers.calibration import Calibration, Row, choose
 from optical_memory.readers.scoring import Score, judge
 
 SIZES = (20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5)  # line pitches in pixels, read from the largest to the smallest
-PAGES = 4  # of each size: about 100 codes and 230 exact strings
+PAGES = 4  # of each size: about 95 codes and 180 exact strings
 HOPELESS = 0.85  # of characters: below the least that a tier may keep, smaller sizes are not tried
 ASKED = 120  # tokens of the question beside a page, rounded up
 OUTPUT_RATIO = 5  # an answered token costs about so many asked ones where its price is not known

@@ -24,7 +24,7 @@ CODES = 0.85  # of random codes that the vivid tier has to keep
 CODES_LOW = 0.75  # and the lower end of that share's interval: with 20 codes, 19 have to be right
 UNSTABLE = 0.25  # wrong strings beyond the unread ones, of all: from here on a reader makes things up
 EXACT_WRONG = 0.02  # of strings read wrong where ids and numbers count as safe
-EXACT_WRONG_HIGH = 0.06  # and the upper end of that share's interval: none wrong of 60, two of 120
+EXACT_WRONG_HIGH = 0.06  # and the upper end of that share's interval: none wrong of 61, two of 120
 EXACT_RIGHT = 0.95  # of strings read right there: one that is not read is of no use either
 
 
