@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import alembic.config  # noqa: F401  (it keeps the stdout of its first import for good; the runner's is closed after a test)
 import pytest
 from typer.testing import CliRunner, Result
 
