@@ -146,21 +146,26 @@ class Calibration:
     renderer: str = field(default=RENDERER)
 
     def profile(self, base: Profile) -> Profile:
-        """The profile with these tiers instead of its own; one that reads no page at all counts as blind."""
+        """`base` with these tiers instead of its own; a reader that reads no page at all counts as blind.
+
+        Tiers that an OCR engine read say little of a vision model: such a base keeps its cap of characters per token.
+        """
         tiers = {tier: None if size is None else Style(size) for tier, size in self.chosen.tiers.items()}
         rows = {row.size: row for row in self.rows}
-        of_tier = {tier: rows[size] for tier, size in self.chosen.tiers.items() if size in rows}
-        used = of_tier.values()
+        used = {tier: rows[size] for tier, size in self.chosen.tiers.items() if size in rows}
+        densest = max((row.chars_per_token for row in used.values()), default=None)
+        borrowed = self.model.startswith("ocr:") and not base.name.startswith("ocr:")
+        note = f"tiers as {self.model} reads them, which is no model's eye" if borrowed else ""
         return replace(
             base,
             vision=any(tiers.values()),
             tiers=tiers,
-            shares={**base.shares, **{tier: row.readable for tier, row in of_tier.items()}},
             exact=dict(self.chosen.exact),
-            chars_per_token=max((row.chars_per_token for row in used), default=None),
+            shares={**base.shares, **{tier: row.readable for tier, row in used.items()}},
+            chars_per_token=base.chars_per_token if borrowed else densest,
             source=f"{base.source.partition('; reading:')[0]}; reading: calibrated on {self.model}, seed {self.seed}",
             date=self.date or base.date,
-            note="" if any(tiers.values()) else "calibrate found no size at which pages are read",
+            note=note if any(tiers.values()) else "calibrate found no size at which pages are read",
         )
 
     def to_json(self) -> str:

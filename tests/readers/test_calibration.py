@@ -133,6 +133,13 @@ def test_what_costs_are_known_stays() -> None:
     assert (found.name, found.price, found.image(924, 280)) == (base.name, base.price, base.image(924, 280))
 
 
+def test_an_engine_does_not_raise_what_a_model_was_published_to_read() -> None:
+    base = profile("claude-opus-5")
+    found = calibration(CLIFF).profile(base)
+    assert found.chars_per_token == base.chars_per_token
+    assert "ocr:tesseract" in found.note
+
+
 def test_tiers_may_be_edited_by_hand_to_sizes_that_were_not_read() -> None:
     told = json.loads(calibration(CLIFF).to_json())
     told["tiers"] = {"vivid": 14, "clear": 9, "dense": None}
