@@ -33,7 +33,13 @@ from optical_memory.planning.spans import Known, Look, Placed, Settings, State
 from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import DRAWN, Tier
 
-SHOWN: Mapping[str, float] = {**READABLE, **SHARES, "summary": READABLE["card"], "excerpt": READABLE["card"], "gone": 0.0}
+SHOWN: Mapping[str, float] = {
+    **READABLE,
+    **SHARES,
+    "summary": READABLE["card"],
+    "excerpt": READABLE["card"],
+    "gone": 0.0,
+}
 STRINGS = 1_000  # characters of text to each exact string
 HYSTERESIS = (0.25, 0.5, 0.75)  # low marks among which a trim of equal money or tokens may choose its best
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # ages in hours are not simulated

@@ -17,7 +17,7 @@ from optical_memory.pages.marks import INDENT, NEWLINE, PARAGRAPH, visible
 FENCE = re.compile(r"^([ \t]*(`{3,}|~{3,})[^\n`]*\n.*?^[ \t]*\2[ \t]*$)", re.MULTILINE | re.DOTALL)
 STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
 TABLE_RULE = re.compile(r"(?<=\|)[ \t]*\n[ \t]*\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$", re.MULTILINE)
-TABLE_ROW = re.compile(r"^[ \t]*\|([^|\n]*\|.*)\|[ \t]*$", re.MULTILINE)
+TABLE_ROW = re.compile(r"^[ \t]*\|(?=[^\n]*\w)([^|\n]*\|.*)\|[ \t]*$", re.MULTILINE)
 NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
 REPEAT = re.compile(r"([^\s⟩])\1{23,}")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")

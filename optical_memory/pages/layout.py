@@ -24,7 +24,8 @@ from optical_memory.pages.kinds import normalise
 from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points
 from optical_memory.pages.sheets import Sheet, Style, TurnText
 
-MARGIN = 2  # pixels of paper on every side
+MARGIN = 2  # pixels of paper on the left and right
+TOP = 1  # above the first line and below the last: on a low page each pixel counts
 RULE = 1  # pixels of the rule between gutter and text, with a pixel of paper on either side
 LEAST_DIGITS = 12  # a box narrower than this many digits is refused
 SLACK = 0.05  # a line may end early by this share of its width to keep a word whole: 97.5 % stay in use
@@ -152,7 +153,7 @@ class Box:
         digit = int(font.advance[font.glyph[ord("0")]])
         left = MARGIN + -(-digit * (digits + 1) * style.size // CELL) + 1 + RULE + 1
         room = (sheet.width - MARGIN - left) * CELL // style.size
-        rows = (sheet.height - 2 * MARGIN) // style.size
+        rows = (sheet.height - 2 * TOP) // style.size
         if rows < 1 or room < LEAST_DIGITS * digit:
             raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.size} pixels: use a larger one")
         return cls(left, rows, room, digits)
@@ -175,6 +176,7 @@ class Draft:
     line: int = 0
     pen: int = 0
     day: str | None = None
+    names: dict[str, str | None] = field(default_factory=dict)  # role -> the speaker's name that was shown last
     turns: list[int] = field(default_factory=list)
     whole: int = 0  # turns that end here
     chars: int = 0
@@ -185,7 +187,7 @@ class Draft:
         """Pixels: the lines in use, rounded up to the sheet's step; the full height where it is not cropped."""
         if not self.sheet.crop:
             return self.sheet.height
-        used = 2 * MARGIN + (self.line + 1) * self.style.size
+        used = 2 * TOP + (self.line + 1) * self.style.size
         return min(self.sheet.height, -(-used // self.sheet.step) * self.sheet.step)
 
     def put(self, turn: TurnText, text: Shape, start: int) -> int:
@@ -193,6 +195,7 @@ class Draft:
         if not self._begin(turn, start > 0):
             return -1
         self.day = turn.date or self.day
+        self.names = {**self.names, turn.role: turn.name}
         self.turns.append(turn.number)
         end = self._set(text, start)
         self.whole += end == len(text.glyphs)
@@ -204,10 +207,10 @@ class Draft:
         if _digits(turn) > self.box.digits:
             return False
         pieces, labels, turns = len(self.pieces), len(self.gutter), len(self.turns)
-        before = (self.line, self.pen, self.day, self.chars, self.missing)
+        before = (self.line, self.pen, self.day, self.names, self.chars, self.missing)
         if self.put(turn, text, 0) == len(text.glyphs):
             return True
-        self.line, self.pen, self.day, self.chars, self.missing = before
+        self.line, self.pen, self.day, self.names, self.chars, self.missing = before
         del self.pieces[pieces:], self.turns[turns:]
         for line in list(self.gutter)[labels:]:
             del self.gutter[line]
@@ -226,10 +229,14 @@ class Draft:
         return True
 
     def _mark(self, turn: TurnText, continued: bool) -> Shape:
-        """The longest of the mark's forms that leaves a quarter of a line to the text."""
+        """The longest of the mark's forms that leaves a quarter of a line to the text.
+
+        Date and speaker stand there where they change: a page names each role's speaker once.
+        """
         label = turn.label if self.line in self.gutter else ""
         date = normalise(turn.date[:10]) if turn.date and turn.date != self.day else ""
-        name = normalise(turn.name[:NAME]) if turn.name else ""
+        known = turn.role in self.names and self.names[turn.role] == turn.name
+        name = normalise(turn.name[:NAME]) if turn.name and not known else ""
         more = "…" if continued else ""
         forms = (mark_of(self.style, label, date, name, more), mark_of(self.style, label, date, more))
         fitting = (form for form in forms if form.width <= self.box.room * 3 // 4)

@@ -16,13 +16,12 @@ from typing import Any
 from optical_memory.cost.profiles import SHARES
 from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier
 
-READABLE: Mapping[str, float] = {"text": 1.0, "card": 0.12, "handle": 0.0}  # the drawn tiers' are the profile's
+READABLE: Mapping[str, float] = {"text": 1.0, "card": 0.2, "handle": 0.0}  # the drawn tiers' are the profile's
 PREAMBLE = (
-    "Earlier turns of this conversation follow as pages: pictures of their text, oldest first. u17, a18 or s1 in the margin "
-    "or in ⟪ ⟫ is where a turn of the user, assistant or system begins, with its number. ↵ line break, ¶ blank line, ¬ the "
-    "word goes on in the next line, › indent, ; between table cells, ⟨×3⟩ repeated, ⟨U+…⟩ a character that was not drawn. "
-    "Exact strings are listed as text: trust the list over the pictures. What you cannot read or find here, look up with "
-    "recall_memory; do not guess."
+    "Earlier turns follow as pages, pictures of their text, oldest first. u17 or a18, in the margin or in ⟪ ⟫: here begins "
+    "turn 17 of the user, 18 of the assistant. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ; next cell, ⟨×3⟩ three "
+    "times, ⟨U+…⟩ not drawn. Listed exact strings are right where a picture differs. Unreadable or missing: use "
+    "recall_memory, do not guess."
 )
 LOWERED = "[system message of this conversation]"  # before a system message in the middle of a talk, shown as a user's
 
@@ -165,8 +164,8 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 def handle_line(first: int, last: int) -> str:
     """What stands for turns that are not shown: which they are and how to get them back."""
-    turns = f"Turn {first} is" if first == last else f"Turns {first}-{last} are"
-    return f"[{turns} not shown; recall_memory('{first}-{last}') or a search brings them back.]"
+    which = f"{first}" if first == last else f"{first}-{last}"
+    return f"[Turns {which} not shown: recall_memory('{which}')]"
 
 
 def card_line(first: int, last: int, card: str) -> str:

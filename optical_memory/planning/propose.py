@@ -5,6 +5,7 @@ Between steps the plan stands and new turns follow it as text, so that every byt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from optical_memory.planning.segments import segments_of
 from optical_memory.planning.spans import Known, Placed, Settings, State, StoredTurn, costs_of, hours
 from optical_memory.planning.tiers import RANK, Tier, fainter
 
+OLD_SHARE = 0.35  # of the budget for what is old, low mark or not: one huge result must not turn all pages into handles
 EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
 
 
@@ -72,6 +74,7 @@ def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None
     spans = known + (draft(state, settings, sheet, boundary, limit) if len(known) == len(state.spans) else [])
     through = spans[-1].last if spans else state.plan.through
     tail = sum(settings.turn(t) for t in state.fresh if t.number > through)
+    limit = max(limit, min(settings.budget - state.reserved, tail + int(OLD_SHARE * settings.budget)))
     fitted = _fit([_relax(s, level.guards) for s in spans], settings, state, limit - tail)
     if fitted is None:
         return None
@@ -167,7 +170,7 @@ def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
     if known.guard == -1 and RANK[most] < RANK["card"]:
         most = "card"
     costs = costs_of(known, settings)
-    recency = 1 / (1 + age.turns / 400)
+    recency = (1 + known.recalls) / math.sqrt(1 + age.tokens / settings.budget)
     return Span(
         known.first, known.last, known.tier, most, costs, known.raw or 1, (0.5 + known.importance) * recency,
         max(0, known.guard), settings.readable,

@@ -19,8 +19,8 @@ from optical_memory.planning.strength import is_instruction, strength
 from optical_memory.planning.tiers import DRAWN, Tier
 
 PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
-SMALLEST = 150  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
-CARD_CHARS = (80, 280)  # a card's length: a twelfth of its span within these bounds
+SMALLEST = 240  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
+CARD_CHARS = (60, 160)  # a card's length: a twelfth of its span within these bounds
 DRAWABLE = 0.98  # below this share of drawable characters a turn stays text
 
 

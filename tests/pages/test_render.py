@@ -10,12 +10,12 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from optical_memory.pages import RENDERER, Sheet, Style, TurnText, layout, render_page
-from optical_memory.pages.layout import MARGIN
+from optical_memory.pages.layout import MARGIN, TOP
 from optical_memory.pages.render import RULE_GREY, pixels
 
 SHEET = Sheet(448, 448, 28)
@@ -55,7 +55,7 @@ def drawn(text: str, size: int, width: int) -> list[str]:
     """The first line of a page with this text, after the turn's mark, as letters."""
     page = layout([TurnText(1, "user", text)], Style(size), SHEET)[0]
     at = int(page.x[2]) // 4
-    return letters(pixels(page)[MARGIN : MARGIN + size, at : at + width])
+    return letters(pixels(page)[TOP : TOP + size, at : at + width])
 
 
 def same(got: list[str], wanted: str) -> None:
@@ -75,7 +75,7 @@ def test_letters_at_seven_pixels_look_like_this():
 @pytest.mark.parametrize("size", range(5, 25))
 def test_underscores_and_descenders_survive_at_every_size(size):
     page = layout([TurnText(1, "user", "____ gpqy")], Style(size), SHEET)[0]
-    image = 255 - pixels(page)[MARGIN : MARGIN + size].astype(int)
+    image = 255 - pixels(page)[TOP : TOP + size].astype(int)
     start, stop = int(page.x[2]) // 4 + 1, int(page.x[6]) // 4 - 2
     bar = image[-2:, start:stop].sum(axis=0)
     assert bar.min() >= 100  # an even bar, well over a third of full ink
@@ -138,13 +138,14 @@ def test_content_never_leaves_its_box_and_never_touches_the_gutter(text, size, b
     assert np.array_equal(gutter[:rows], blank[:rows, : page.left - 1])
     assert (gutter[rows:, : page.left - 2] == 255).all()
     assert (gutter[:, page.left - 2] == RULE_GREY).all()
-    assert (image[:MARGIN, page.left :] == 255).all()
-    assert (image[-MARGIN:, page.left :] == 255).all()
+    assert (image[:TOP, page.left :] == 255).all()
+    assert (image[-TOP:, page.left :] == 255).all()
     assert (image[:, -MARGIN + 1 :] == 255).all()
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.characters(exclude_categories=()))
+@example("|")
 def test_every_character_leaves_ink(char):
     """Nothing is invisible but blanks: each character is drawn as itself or as a code."""
     page = layout([TurnText(1, "user", f"|{char}|")], Style(12), SHEET)[0]
