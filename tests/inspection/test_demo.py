@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from optical_memory.inspection.demo import agent, measure, tools
 from optical_memory.messages import SOURCE
@@ -54,15 +54,17 @@ def test_every_call_of_the_script_works_on_this_machine() -> None:
 
 
 def test_the_model_goes_through_a_task_step_by_step() -> None:
-    """A round of calls, then the next, then the answer; what the memory put in is no question."""
+    """A round of calls, then the next, then the answer, though earlier rounds have become pages meanwhile."""
     tasks = agent.script()
-    ours = HumanMessage("pages", additional_kwargs={"lc_source": SOURCE})
-    seen = [HumanMessage(tasks[1].question), ours]
+    question, pages = HumanMessage(tasks[1].question), HumanMessage("pages", additional_kwargs={"lc_source": SOURCE})
+    shown: list[BaseMessage] = []
+    results: dict[str, str] = {}
     for calls in tasks[1].rounds:
-        step = agent.next_message(tasks, seen)
+        step = agent.next_message(tasks, [question, pages, *shown], results)
         assert [c["name"] for c in step.tool_calls] == [name for name, _ in calls]
-        seen += [step, *(ToolMessage("one\ntwo: x", tool_call_id=c["id"]) for c in step.tool_calls)]
-    last = agent.next_message(tasks, seen)
+        shown = [step, *(ToolMessage("one\ntwo: x", tool_call_id=c["id"]) for c in step.tool_calls)]
+        results |= {str(c["id"]): "one\ntwo: x" for c in step.tool_calls}
+    last = agent.next_message(tasks, [question, pages, *shown], results)
     assert isinstance(last, AIMessage)
     assert not last.tool_calls
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field
 
 from optical_memory.cost import token_counter
 from optical_memory.messages import injected
@@ -47,10 +48,14 @@ class Seen:
 
 
 class ScriptedModel(BaseChatModel):
-    """Looks for the newest question among the messages that it is sent, and takes the next step of that task."""
+    """Looks for the newest question among the messages that it is sent, and takes the next step of that task.
+
+    Early rounds of a long task may be pages by the time of the answer, so it notes each result when it first sees it.
+    """
 
     tasks: Any
     seen: Any
+    results: dict[str, str] = Field(default_factory=dict)
 
     @property
     def _llm_type(self) -> str:
@@ -62,23 +67,33 @@ class ScriptedModel(BaseChatModel):
 
     def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any) -> ChatResult:
         self.seen.note(messages)
-        return ChatResult(generations=[ChatGeneration(message=next_message(self.tasks, messages))])
+        self.results.update({m.tool_call_id: str(m.text) for m in messages if isinstance(m, ToolMessage)})
+        return ChatResult(generations=[ChatGeneration(message=next_message(self.tasks, messages, self.results))])
 
 
-def next_message(tasks: Sequence[Task], messages: Sequence[BaseMessage]) -> AIMessage:
+def next_message(tasks: Sequence[Task], messages: Sequence[BaseMessage], results: Mapping[str, str]) -> AIMessage:
     """The next step: a round of tool calls, or the answer when every round has its results."""
     at = max(i for i, m in enumerate(messages) if isinstance(m, HumanMessage) and not injected(m))
     task = next(t for t in tasks if t.question == messages[at].text)
-    since = messages[at + 1 :]
-    done = sum(isinstance(m, AIMessage) for m in since)
+    place, done = tasks.index(task), _rounds(messages[at + 1 :])
     if done == len(task.rounds):
-        return AIMessage(task.answer([str(m.text) for m in since if isinstance(m, ToolMessage)]))
-    place = tasks.index(task)
+        asked = [_call_id(place, r, n) for r, calls in enumerate(task.rounds) for n in range(len(calls))]
+        return AIMessage(task.answer([results[call] for call in asked]))
     calls = [
-        {"name": name, "args": args, "id": f"call-{place}-{done}-{n}", "type": "tool_call"}
+        {"name": name, "args": args, "id": _call_id(place, done, n), "type": "tool_call"}
         for n, (name, args) in enumerate(task.rounds[done])
     ]
     return AIMessage("", tool_calls=calls)
+
+
+def _rounds(since: Sequence[BaseMessage]) -> int:
+    """How many rounds of the task are done: the newest is always there as text, and its calls say which it is."""
+    newest = next((m for m in reversed(since) if isinstance(m, AIMessage) and m.tool_calls), None)
+    return int(str(newest.tool_calls[0]["id"]).split("-")[2]) + 1 if newest else 0
+
+
+def _call_id(place: int, done: int, number: int) -> str:
+    return f"call-{place}-{done}-{number}"
 
 
 # --------------------------------------------------------------------------------------------- the script
@@ -192,8 +207,3 @@ def recorded_hash() -> str:
     from optical_memory.inspection.demo.tools import package_record
 
     return _hash_in(package_record(FACT_PACKAGE, FACT_FILE)) or ""
-
-
-def questions(tasks: Sequence[Task]) -> Iterator[str]:
-    """What the user asks, in order."""
-    return (t.question for t in tasks)
