@@ -19,7 +19,7 @@ class MemoryConfig(BaseModel):
 
     model      the model that will read the memory, such as "claude-opus-5"; decides page sizes, tiers and costs
     budget     tokens of a whole model call by the model's own price rules; None: from the model, at most 32,000
-    keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); they take at most a third of what a step fills
+    keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); at most a third of a step
     schedule   how age lowers the tier: "staircase", "half_life", "never", a DecaySchedule (its JSON) or a callable
     recall     tokens that automatic recall may spend on a call: ("tokens", n); 0 switches it off
     low_mark   a step fills the budget up to this share, so that the next step is far away (0.3 to 1)

@@ -132,13 +132,20 @@ def _from_dict(given: Mapping[str, Any]) -> Message:
         )
     data = json_safe(given)
     text, attachments = content_text(given.get("content"))
-    calls = tuple(_openai_call(c) for c in given.get("tool_calls") or ())
+    calls = tuple(_openai_call(c) for c in _calls_in(given))
     if role == "tool" and not given.get("tool_call_id"):
         raise TranscriptError("a tool message has no 'tool_call_id': add the id of the call that it answers")
     return _message(
         role, text, attachments, calls, "openai", data, _text(given.get("id")), _text(given.get("name")),
         _text(given.get("tool_call_id")) if role == "tool" else None, _time(given.get("created_at")),
     )  # fmt: skip
+
+
+def _calls_in(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    calls = given.get("tool_calls") or []
+    if not isinstance(calls, list) or not all(isinstance(c, Mapping) for c in calls):
+        raise TranscriptError(f"'tool_calls' is {calls!r:.60}: give a list of objects with 'id' and 'function'")
+    return calls
 
 
 def _from_langchain(given: BaseMessage) -> Message:

@@ -33,13 +33,8 @@ from optical_memory.planning.spans import Known, Look, Placed, Settings, State
 from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import DRAWN, Tier
 
-SHOWN: Mapping[str, float] = {
-    **READABLE,
-    **SHARES,
-    "summary": READABLE["card"],
-    "excerpt": READABLE["card"],
-    "gone": 0.0,
-}
+CARD = 0.12  # of a turn is left on its card: an assumption, not what the planner thinks a card worth
+SHOWN: Mapping[str, float] = {**READABLE, **SHARES, "card": CARD, "summary": CARD, "excerpt": CARD, "gone": 0.0}
 STRINGS = 1_000  # characters of text to each exact string
 HYSTERESIS = (0.25, 0.5, 0.75)  # low marks among which a trim of equal money or tokens may choose its best
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # ages in hours are not simulated
@@ -279,9 +274,10 @@ class _Run:
         for m in self.talk.moments:
             asked = self.talk.turns[m.turns - 1].role == "user"
             old, reason = self.plan, self._step(m)
-            self.extra += self.ours.recall if asked and self.plan.segments else 0
             fresh = sum(row.tokens + row.calls for row in self.rows[self.plan.through : m.turns])
             tokens = self.talk.system + self.plan.tokens + self.extra + fresh
+            recalled = max(0, min(self.ours.recall, self.ours.budget - tokens)) if asked and self.plan.segments else 0
+            self.extra, tokens = self.extra + recalled, tokens + recalled
             tokens = max(self.talk.system, min(tokens, self.ours.budget)) if reason == "cut" else tokens
             prefix = min(last, tokens, self.talk.system + _shared(old, self.plan) if reason else last)
             shown = _shown(self.plan, m.turns)

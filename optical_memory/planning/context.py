@@ -42,7 +42,7 @@ class Span:
     information: float
     weight: float = 1.0
     guard: int = 0
-    readable: Mapping[str, float] = field(default_factory=lambda: READABLE | SHARES)
+    readable: Mapping[str, float] = field(default_factory=lambda: {**READABLE, **SHARES})
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,11 +173,17 @@ def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
     recency = (1 + known.recalls) / math.sqrt(1 + age.tokens / settings.budget)
     return Span(
         known.first, known.last, known.tier, most, costs, known.raw or 1, (0.5 + known.importance) * recency,
-        max(0, known.guard), settings.readable,
+        _guard(known, ladder), settings.readable,
     )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------- the tightest case
+
+
+def _guard(known: Known, ladder: bool) -> int:
+    """Whether the span must be text now: an instruction that has yielded once does not come back by itself."""
+    fallen = ladder and known.page is not None and known.tier != "text"
+    return 0 if known.guard < 0 or (known.guard == 1 and fallen) else known.guard
 
 
 def _excerpted(state: State, settings: Settings) -> Proposal:

@@ -97,7 +97,7 @@ def test_much_kept_text_and_a_high_low_mark_cost_nearly_as_much_as_plain_text():
     """A negative example: twelve long turns kept and steps that free little are forced at every fifth call."""
     eager = Ours(keep=("turns", 12), low_mark=0.8, schedule=staircase())
     found = compare(made(), OPUS, eager)
-    assert found.ours.money > 0.8 * found.named("plain text").money
+    assert found.ours.money > 0.7 * found.named("plain text").money
     assert found.better == "text"
 
 

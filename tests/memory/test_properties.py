@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -99,21 +101,29 @@ def covered(context) -> list[int]:
     return [n for first, last in sorted([*shown, *context.left_out]) for n in range(first, last + 1)]
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """Opens memories on one database, each example with a thread of its own: making a database takes longer than a context."""
+    file, names = tmp_path_factory.mktemp("properties") / "memory.db", itertools.count()
+    return lambda **settings: (OpticalMemory(file, **settings), f"t{next(names)}")
+
+
 @slow
 @given(threads, st.sampled_from(MODELS), st.integers(60, 3_000), st.integers(0, 200), st.integers(0, 14))
-def test_a_context_keeps_its_budget_and_accounts_for_every_turn(rows, model, budget, reserved, keep):
+def test_a_context_keeps_its_budget_and_accounts_for_every_turn(opened, rows, model, budget, reserved, keep):
     """At most `budget` with what is reserved, pairs whole, every turn shown once or left out, in order; or a BudgetError."""
-    with OpticalMemory("sqlite://", model=model, budget=budget, keep=("turns", keep)) as memory:
-        memory.remember("t", rows)
+    memory, t = opened(model=model, budget=budget, keep=("turns", keep))
+    with memory:
+        memory.remember(t, rows)
         try:
-            context = memory.context("t", reserved=reserved)
+            context = memory.context(t, reserved=reserved)
         except BudgetError as error:
             assert error.needed + reserved > budget == error.budget
             return
         assert context.tokens + reserved <= budget
         assert counted(context, model) <= context.tokens
         assert_pairs_whole(context.messages)
-        assert covered(context) == list(range(1, len(memory.turns("t")) + 1))
+        assert covered(context) == list(range(1, len(memory.turns(t)) + 1))
         numbers = [s.turns[0] for s in context.segments if s.turns and s.kind != "recalled"]
         assert numbers == sorted(numbers)
         if rows[-1]["role"] == "user":
@@ -122,14 +132,15 @@ def test_a_context_keeps_its_budget_and_accounts_for_every_turn(rows, model, bud
 
 @slow
 @given(threads, st.sampled_from(MODELS), st.integers(200, 2_000))
-def test_the_same_thread_and_settings_give_the_same_context(rows, model, budget):
+def test_the_same_thread_and_settings_give_the_same_context(opened, rows, model, budget):
     """Two databases, filled in one go or message by message, show the same once nothing is due any more."""
     contexts = []
     for _ in range(2):
-        with OpticalMemory("sqlite://", model=model, budget=budget) as memory:
-            memory.remember("t", rows)
+        memory, t = opened(model=model, budget=budget)
+        with memory:
+            memory.remember(t, rows)
             try:
-                contexts.append([m.content for m in memory.context("t").messages])
+                contexts.append([m.content for m in memory.context(t).messages])
             except BudgetError as error:
                 contexts.append(str(error))
     assert contexts[0] == contexts[1]
@@ -148,14 +159,15 @@ def tiers(context) -> dict[int, int]:
 
 @slow
 @given(st.lists(run, min_size=6, max_size=16), st.sampled_from(MODELS), st.integers(600, 2_500))
-def test_resolution_never_rises_with_age(runs, model, budget):
+def test_resolution_never_rises_with_age(opened, runs, model, budget):
     """As a thread grows, no turn is ever shown sharper than it was before."""
     seen: dict[int, int] = {}
-    with OpticalMemory("sqlite://", model=model, budget=budget, keep=("turns", 3)) as memory:
+    memory, t = opened(model=model, budget=budget, keep=("turns", 3))
+    with memory:
         for n in range(1, len(runs) + 1):
-            memory.remember("t", messages(runs[:n]))
+            memory.remember(t, messages(runs[:n]))
             try:
-                now = tiers(memory.context("t"))
+                now = tiers(memory.context(t))
             except BudgetError:
                 return
             for number, rank in now.items():
@@ -164,20 +176,21 @@ def test_resolution_never_rises_with_age(runs, model, budget):
 
 
 @slow
-@given(st.lists(run, min_size=3, max_size=12), st.sampled_from(MODELS), st.integers(800, 3_000))
-def test_a_new_turn_leaves_what_stands_before_it_unless_a_step_is_due(runs, model, budget):
+@given(st.lists(run, min_size=3, max_size=7), st.sampled_from(MODELS), st.integers(800, 3_000))
+def test_a_new_turn_leaves_what_stands_before_it_unless_a_step_is_due(opened, runs, model, budget):
     """Between steps the old context is a prefix of the new one, message by message."""
-    with OpticalMemory("sqlite://", model=model, budget=budget, keep=("turns", 3)) as memory:
+    memory, t = opened(model=model, budget=budget, keep=("turns", 3))
+    with memory:
         before = None
         rows = messages(runs)
         for n in range(1, len(rows) + 1):
             if rows[n - 1]["role"] == "assistant" and rows[n - 1].get("tool_calls"):
                 continue
-            memory.remember("t", rows[:n])
+            memory.remember(t, rows[:n])
             if n < len(rows) and rows[n]["role"] == "tool":
                 continue
             try:
-                after = memory.context("t")
+                after = memory.context(t)
             except BudgetError:
                 return
             if before is not None and not after.reason:
@@ -187,23 +200,25 @@ def test_a_new_turn_leaves_what_stands_before_it_unless_a_step_is_due(runs, mode
 
 
 @slow
-@given(st.lists(run, min_size=3, max_size=10), st.integers(1_000, 3_000))
-def test_within_a_run_only_the_budget_changes_a_tier(runs, budget):
+@given(st.lists(run, min_size=3, max_size=6), st.integers(1_000, 3_000))
+def test_within_a_run_only_the_budget_changes_a_tier(opened, runs, budget):
     """Between tool rounds a step has one reason only: that the next call would not fit."""
-    with OpticalMemory("sqlite://", model="ocr:tesseract", budget=budget) as memory:
+    memory, t = opened(model="ocr:tesseract", budget=budget)
+    with memory:
         rows = messages(runs)
         for n in range(1, len(rows) + 1):
-            memory.remember("t", rows[:n])
+            memory.remember(t, rows[:n])
             if rows[n - 1]["role"] != "user":
                 try:
-                    assert memory.context("t").reason in ("", "forced", "first")
+                    assert memory.context(t).reason in ("", "forced", "first")
                 except BudgetError:
                     return
 
 
 @pytest.mark.parametrize("query", ['"', "NEAR(", "a* OR", "turns 1-2", "你好", "\x00", "(((", ""])
-def test_no_query_is_an_error(query):
+def test_no_query_is_an_error(opened, query):
     """Whatever a model asks for, recall answers."""
-    with OpticalMemory("sqlite://", model="ocr:tesseract") as memory:
-        memory.remember("t", messages([("hello 你好", [], "hi")]))
-        assert isinstance(memory.recall("t", query), list)
+    memory, t = opened(model="ocr:tesseract")
+    with memory:
+        memory.remember(t, messages([("hello 你好", [], "hi")]))
+        assert isinstance(memory.recall(t, query), list)

@@ -69,10 +69,9 @@ def test_a_string_that_the_reader_says_it_cannot_read_is_unread(said: str) -> No
     assert judge(PAGE.truth, with_strings(PAGE, lambda _: said)).strings == Strings(unread=ASKED)
 
 
-def test_strings_that_are_not_read_cost_no_more_than_their_characters() -> None:
-    lost = sum(end - start for start, end in PAGE.truth.strings)
-    chars = judge(PAGE.truth, honestly_unread(PAGE)).chars
-    assert chars.of - chars.hits == lost
+def test_strings_do_not_count_as_text_so_that_owning_up_costs_no_more_than_guessing() -> None:
+    assert judge(PAGE.truth, honestly_unread(PAGE)).chars.value == 1.0
+    assert judge(PAGE.truth, silently_wrong(PAGE)).chars.value == 1.0
 
 
 def test_blanks_marks_and_typographic_quotes_make_no_difference() -> None:

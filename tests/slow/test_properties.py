@@ -1,0 +1,26 @@
+"""The properties of a context over many more threads and configurations than the fast run takes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_the_properties_hold_for_many_more_examples():
+    """The same tests, a hundred examples each."""
+    file = Path(__file__).parents[1] / "memory" / "test_properties.py"
+    environment = os.environ | {"OPTICAL_MEMORY_EXAMPLES": "100"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(file)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=file.parents[2],
+    )
+    assert done.returncode == 0, done.stdout[-4_000:]
