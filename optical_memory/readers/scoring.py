@@ -1,6 +1,7 @@
 """What was read against what stands on a page: characters, and exact strings right, unread or wrong.
 
-A wrong string is worse than an unread one: nobody notices it. So the two are never added up.
+A wrong string is worse than an unread one: nobody notices it. So the two are never added up, and the characters of exact
+strings are not counted as text: a reader that owns what it cannot read would look worse than one that guesses.
 Blanks do not count, since engines lose them in tight type and language models restore them; nor do our own marks
 (turn numbers, ↵, ¬), which are not content.
 """
@@ -96,7 +97,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A page's text without blanks, which of its characters are content, and where the planted strings stand."""
+    """A page's text without blanks, which of its characters are text to be counted, and where the planted strings stand."""
 
     text: str
     content: tuple[bool, ...]
@@ -123,18 +124,18 @@ def truth(page: Layout, planted: Iterable[str]) -> Truth:
         start = len(text) + len(label)
         kept = [not c.isspace() for c in line]
         before = [0, *np.cumsum(kept).tolist()]
-        at = [(line.find(string), len(string)) for string in planted]
-        spans += [(start + before[a], start + before[a + length]) for a, length in at if a >= 0]
+        at = [(place, place + len(string)) for string in planted if (place := line.find(string)) >= 0]
+        spans += [(start + before[a], start + before[b]) for a, b in at]
         text += label + "".join(c for c, keep in zip(line, kept, strict=True) if keep)
-        content += [False] * len(label) + [m for m, keep in zip(_content(line), kept, strict=True) if keep]
+        content += [False] * len(label) + [m for m, keep in zip(_content(line, at), kept, strict=True) if keep]
     return Truth(text, tuple(content), tuple(spans))
 
 
-def _content(line: str) -> list[bool]:
-    """Which characters of a drawn line are not marks of ours."""
+def _content(line: str, strings: Iterable[Span]) -> list[bool]:
+    """Which characters of a drawn line are neither marks of ours nor of an exact string."""
     mine = [True] * len(line)
-    for mark in MARKED.finditer(line):
-        mine[mark.start() : mark.end()] = [False] * len(mark[0])
+    for start, end in (*(mark.span() for mark in MARKED.finditer(line)), *strings):
+        mine[start:end] = [False] * (end - start)
     return mine
 
 
