@@ -51,8 +51,9 @@ def reading(cost: Cost, reader: str) -> Profile:
     """
     known = profile(reader)
     return replace(
-        known, shares={**known.shares, "card": 0.02}, name=f"{reader} at {cost.name}", image=cost.image,
-        served=cost.served, text_factor=1.0, message_overhead=4, call_overhead=1, sheet_steps=sheets(cost), max_images=10_000, max_side=100_000,
+        known, name=f"{reader} at {cost.name}", shares={**known.shares, "card": 0.02}, image=cost.image,
+        served=cost.served, text_factor=1.0, message_overhead=4, call_overhead=1, sheet_steps=sheets(cost),
+        max_images=10_000, max_side=100_000,
     )  # fmt: skip
 
 

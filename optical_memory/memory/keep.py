@@ -119,7 +119,7 @@ def _with_pages(plan: Plan, placed: list[Placed]) -> Plan:
 
 
 def _with_page(segment: Segment, ids: Mapping[int, int | None]) -> Segment:
-    if segment.turns is None or segment.kind in ("handle", "excerpt"):
+    if segment.turns is None or segment.kind in ("handle", "excerpt", "recalled"):
         return segment
     return replace(segment, page=ids.get(segment.turns[0]))
 

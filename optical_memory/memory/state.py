@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from optical_memory.memory import recollect
 from optical_memory.pages import RENDERER
 from optical_memory.planning.context import Plan
 from optical_memory.planning.seal import looks, sheet_for
@@ -38,7 +39,7 @@ def load(
     spans = [_known(reader, path, page, tier, settings) for page, tier in _shown(pages, plan, standing)]
     fresh = reader.turns(path, plan.through + 1)
     anchor = next((t.number for t in reversed(fresh) if t.role == "user"), standing.anchor if standing else 0)
-    spans = _hidden(plan, spans) + _strengthened(reader, path, spans, standing, anchor)
+    spans = _with_gaps(plan, _strengthened(reader, path, spans, plan, standing, anchor, settings))
     recalled = reader.recalled(path, key, since=standing.anchor if standing else 0)
     state = State(
         end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, sum(r.tokens for r in recalled), ladder
@@ -61,10 +62,18 @@ def _shown(pages: Sequence[PageRow], plan: Plan, standing: PlanRow | None) -> li
     return [(page, tiers.get(page.id, "handle") if page.last <= last else "text") for page in pages]
 
 
-def _hidden(plan: Plan, spans: Sequence[Known]) -> list[Known]:
-    """The oldest turns, behind the plan's handle, whose pages need not be looked at again."""
-    last = min(plan.through, (spans[0].first if spans else plan.through + 1) - 1)
-    return [Known(1, last, 0, {}, "", (), "handle", hidden=True)] if last > 0 else []
+def _with_gaps(plan: Plan, spans: Sequence[Known]) -> list[Known]:
+    """The spans, and before them or between them the turns behind a handle whose pages need not be looked at."""
+    out: list[Known] = []
+    at = 1
+    for span in spans:
+        if span.first > at and at <= plan.through:
+            out.append(Known(at, min(plan.through, span.first - 1), 0, {}, "", (), "handle", hidden=True))
+        out.append(span)
+        at = span.last + 1
+    if at <= plan.through:
+        out.append(Known(at, plan.through, 0, {}, "", (), "handle", hidden=True))
+    return out
 
 
 def _known(reader: Reader, path: Path, page: PageRow, tier: Tier, settings: Settings) -> Known:
@@ -98,24 +107,43 @@ def details(known: Known) -> dict[str, Any]:
 
 
 def _strengthened(
-    reader: Reader, path: Path, spans: Sequence[Known], standing: PlanRow | None, anchor: int
-) -> list[Known]:
-    """The spans with their turns' pins and recalls as they are now."""
-    marked = reader.marked(path, spans[0].first) if spans else []
+    reader: Reader, path: Path, spans: Sequence[Known], plan: Plan, standing: PlanRow | None, anchor: int,
+    settings: Settings,
+) -> list[Known]:  # fmt: skip
+    """The spans with their turns' pins and recalls as they are now; pages behind the handle come back for these."""
     since = standing.head if standing else 0
+    marked = [
+        t for t in reader.marked(path, 1, max([plan.through, *(s.last for s in spans)])) if t.pinned or _again(t, since)
+    ]
+    spans = sorted([*spans, *_reopened(reader, path, spans, marked, settings)], key=lambda s: s.first)
     out = []
     for span in spans:
         mine = [t for t in marked if span.first <= t.number <= span.last]
-        again = any((t.recalled_at or 0) >= since and t.recalls for t in mine)
+        pinned = tuple((t.number, f"[{recollect.label(t)}] {t.text}") for t in mine if t.pinned)
         out.append(
             replace(
-                span,
-                recalls=max((t.recalls for t in mine), default=0),
-                recalled=again,
-                guard=_guard(span, mine, anchor),
+                span, recalls=max((t.recalls for t in mine), default=span.recalls), pinned=pinned,
+                recalled=any(_again(t, since) for t in mine), guard=_guard(span, mine, anchor),
             )
-        )
+        )  # fmt: skip
     return out
+
+
+def _again(turn: TurnRow, since: int) -> bool:
+    """Was this turn recalled after the plan was made?"""
+    return turn.recalls > 0 and (turn.recalled_at or 0) >= since
+
+
+def _reopened(
+    reader: Reader, path: Path, spans: Sequence[Known], marked: Sequence[TurnRow], settings: Settings
+) -> list[Known]:
+    """The pages behind the handle that hold a pinned or recalled turn."""
+    pages: dict[int, PageRow] = {}
+    for turn in marked:
+        if not any(s.first <= turn.number <= s.last for s in spans):
+            page = reader.page_at(path, turn.number)
+            pages |= {page.id: page} if page else {}
+    return [_known(reader, path, page, "handle", settings) for page in pages.values()]
 
 
 def _guard(span: Known, marked: Sequence[TurnRow], anchor: int) -> int:

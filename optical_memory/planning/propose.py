@@ -111,6 +111,8 @@ def _enough(settings: Settings, level: Level, kept: int, tokens: int) -> bool:
 
 def _relax(span: Known, guards: int) -> Known:
     """An instruction or pin that has to yield; the anchor of a run that goes on never does."""
+    if guards == 0:
+        span = replace(span, pinned=())
     return span if span.guard in (0, 3) or span.guard > 2 - guards else replace(span, guard=-1)
 
 

@@ -18,6 +18,7 @@ def segments_of(placed: Sequence[Placed], settings: Settings, facts_room: int) -
     body: list[Segment] = []
     for item in placed:
         body.append(_segment(item, settings, body))
+        body += _copies(item, settings)
     sheet = _facts(placed, settings, facts_room)
     if sheet:
         at = 1 + max(i for i, s in enumerate(body) if s.kind != "text")
@@ -50,6 +51,13 @@ def _segment(item: Placed, settings: Settings, body: list[Segment]) -> Segment:
         return Segment("card", (first, last), settings.text(line), item.span.page, line)
     drawn = item.span.looks.get(item.tier)
     return Segment(item.tier, (first, last), item.tokens, item.span.page, look=drawn.name if drawn else None)
+
+
+def _copies(item: Placed, settings: Settings) -> list[Segment]:
+    """The pinned turns of a span that is not shown as text, word for word."""
+    if item.tier == "text":
+        return []
+    return [Segment("recalled", (n, n), settings.text(text), text=text) for n, text in item.span.pinned]
 
 
 def _facts(placed: Sequence[Placed], settings: Settings, room: int) -> str:

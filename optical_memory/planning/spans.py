@@ -156,6 +156,7 @@ class Known:
     since: datetime | None = None
     chars: int = 0
     raw: int = 0
+    pinned: tuple[tuple[int, str], ...] = ()  # turns to be told as text beside the picture: number and words
     blocked: bool = False  # no picture: the request would hold more images than the provider takes
     hidden: bool = False  # turns behind a handle for good: nothing but the handle is left to choose
 

@@ -15,7 +15,7 @@ from optical_memory.planning.propose import Proposal, current_tokens, propose
 from optical_memory.planning.spans import Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
 
-Reason = Literal["forced", "cold", "pays", "first"]
+Reason = Literal["forced", "cold", "pays", "first", "pinned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,10 @@ def decide(
     """(the plan to put in force or None, the reason for it, the same in words); `asked` looks as if a user message had come."""
     needed = current_tokens(state, settings) + state.reserved
     forced = needed > settings.budget
+    pinned = bool(_untold(state))
     if not forced and standing and not asked and not (state.fresh and state.fresh[-1].role == "user"):
         return None, "", "tiers change when a new user message comes"
-    if not forced:
+    if not forced and not pinned:
         hoped, words = verdict(
             _situation(state, settings, needed, needed - _hope(state, settings), needed, idle), settings.profile.price
         )
@@ -75,9 +76,17 @@ def decide(
     after = proposal.tokens + state.reserved
     suffix = needed - _shared_prefix(state, proposal)
     reason, words = verdict(_situation(state, settings, needed, after, suffix, idle), settings.profile.price)
+    if pinned and reason is None:
+        reason, words = "pinned", f"turn {_untold(state)[0]} was pinned and is not shown as text yet"
     if reason is None or (proposal.plan.through, proposal.plan.segments) == (state.plan.through, state.plan.segments):
         return None, "", words
     return proposal, _named(reason, standing), words
+
+
+def _untold(state: State) -> list[int]:
+    """Pinned turns that the plan in force does not show as text."""
+    told = {s.turns[0] for s in state.plan.segments if s.kind == "recalled" and s.turns}
+    return [n for span in state.spans if span.tier != "text" for n, _ in span.pinned if n not in told]
 
 
 def _named(reason: Reason, standing: bool) -> str:

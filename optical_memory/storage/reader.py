@@ -199,6 +199,12 @@ class Reader:
         """Pages that lie wholly on the path, oldest first; from the one that holds turn `from_number` on."""
         return self._spans(_PAGES, rows.PageRow, rows.clip(path, from_number or 1))
 
+    def page_at(self, path: Path, number: int) -> rows.PageRow | None:
+        """The page that holds turn `number`, if it is sealed."""
+        found = (self._one(_PAGES.limit(1), rows.PageRow, **_span(r)) for r in rows.clip(path, number))
+        page = next((row for row in found if row), None)
+        return page if page and page.first <= number else None
+
     def views(self, page_ids: Iterable[int], look: str) -> dict[int, list[rows.ViewRow]]:
         """The parts of each page at this look, in order; pages without any are left out."""
         query = sa.select(*columns(view, rows.ViewRow)).where(view.c.look == look).order_by(view.c.page_id, view.c.part)

@@ -49,7 +49,7 @@ BROKEN = {
     "a strange role": ('{"role": "robot", "content": "x"}', "role 'robot'"),
     "an answer without its call": ('{"role": "tool", "tool_call_id": "z", "content": "x"}', "no such call"),
     "an answer without an id": ('{"role": "tool", "content": "x"}', "tool_call_id"),
-    "calls of no shape": ('{"role": "assistant", "content": "x", "tool_calls": "abc"}', "shaped like a chat message"),
+    "calls of no shape": ('{"role": "assistant", "content": "x", "tool_calls": "abc"}', "give a list"),
     "deep nesting": ("[" * 100_000, "JSON"),
 }
 

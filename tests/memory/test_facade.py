@@ -219,14 +219,40 @@ def test_what_the_newest_message_asks_for_comes_back_before_it_and_stays(make):
 
 
 def test_a_pinned_turn_stays_text_however_old(make):
-    """A pin holds a turn as text from the next step on, and unpinning lets it go."""
+    """Pinned before it is sealed, inside a page, or behind the handle: from the next user message on it is text."""
     memory = make(budget=1_500, keep=("turns", 4))
     memory.remember("t", talk(40))
     assert memory.pin("t", [3, 5]) == 2
-    memory.remember("t", talk(300))
+    memory.remember("t", talk(801))
     assert talk(3)[-1]["content"] in text_of(memory.context("t"))
-    with pytest.raises(StoreError, match="no turn 999"):
-        memory.pin("t", 999)
+    tiers = {t.number: t.tier for t in memory.turns("t")}
+    drawn = next(n for n, tier in tiers.items() if tier in DRAWN)
+    hidden = next(n for n, tier in tiers.items() if tier == "handle")
+    memory.pin("t", [drawn, hidden])
+    memory.remember("t", talk(803))
+    context = memory.context("t")
+    assert context.tokens <= 1_500
+    assert talk(drawn)[-1]["content"] in text_of(context)
+    assert talk(hidden)[-1]["content"] in text_of(context)
+    again = memory.context("t")
+    assert (again.reason, [m.content for m in again.messages]) == ("", [m.content for m in context.messages])
+    memory.unpin("t", [drawn, hidden])
+    with pytest.raises(StoreError, match="no turn 9999"):
+        memory.pin("t", 9999)
+
+
+def test_a_recalled_turn_behind_the_handle_comes_back_into_view(make):
+    """Recall makes stronger: the page that holds the turn is shown again from the next step on."""
+    memory = make(budget=1_500, keep=("turns", 4))
+    memory.remember("t", talk(801))
+    memory.context("t")
+    hidden = next(t.number for t in memory.turns("t") if t.tier == "handle")
+    for _ in range(4):
+        memory.recall("t", f"turn {hidden}")
+    memory.remember("t", talk(901))
+    memory.context("t")
+    memory.step("t")
+    assert {t.number: t.tier for t in memory.turns("t")}[hidden] != "handle"
 
 
 def test_forgetting_leaves_no_byte_behind(make):

@@ -58,13 +58,11 @@ def messages(runs: list) -> list[dict]:
 
 
 threads = st.lists(run, min_size=1, max_size=14).map(messages)
+EXAMPLES = int(os.environ.get("OPTICAL_MEMORY_EXAMPLES", "6"))  # the slow run takes many more
 slow = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    phases=(Phase.explicit, Phase.generate),
+    max_examples=EXAMPLES, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
-)
+)  # fmt: skip
 
 
 def counted(context, model: str) -> int:
