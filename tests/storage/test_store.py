@@ -45,6 +45,7 @@ def test_a_plain_path_is_a_database_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_password_is_never_shown() -> None:
     """Neither in url nor in an error."""
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver: pip install optical-memory[postgres]")
     store = Store("postgresql+psycopg://user:hunter2@localhost:1/none", lock_timeout=1)
     assert "hunter2" not in store.url
     with pytest.raises(StoreError) as caught, store.read():
