@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from optical_memory.pages.sheets import FACES
+
 DATA = Path(__file__).parent / "data"
 MAGIC = b"OMATLAS1"
 CELL = 160  # rows of a master from ascender to underscore; a multiple of 4 for the phases
@@ -53,10 +55,14 @@ ATLAS = hashlib.sha256(_read("sans") + _read("sans-bold")).hexdigest()[:10] if D
 
 
 class Face:
-    """A regular and a bold master as one list of glyphs: `n` is regular, `n + count` the same in bold."""
+    """A regular and a bold master as one list of glyphs: `n` is regular, `n + count` the same in bold.
 
-    def __init__(self, name: str) -> None:
-        self.regular, self.bold = Master(_read(name)), Master(_read(f"{name}-bold"))
+    All faces are made of the same masters; `tenths` is the share of its natural width that a letter is given.
+    """
+
+    def __init__(self, tenths: int) -> None:
+        self.tenths = tenths
+        self.regular, self.bold = masters()
         self.count = len(self.regular.codes)
         self.glyph = np.full(0x10000, -1, np.int32)  # by code point; -1 where there is none
         self.glyph[self.regular.codes] = np.arange(self.count, dtype=np.int32)
@@ -64,7 +70,7 @@ class Face:
         known = np.isin(self.bold.codes, self.regular.codes)
         self.twin[self.glyph[self.bold.codes[known]]] = np.flatnonzero(known)
         strong = np.where(self.twin >= 0, self.bold.advance[self.twin], self.regular.advance)
-        self.advance: Ints = np.concatenate((self.regular.advance, strong))
+        self.advance: Ints = np.concatenate((self.regular.advance, strong)) * tenths // 10
 
     def glyphs(self, codes: NDArray[np.uint32]) -> NDArray[np.int32]:
         """Glyph numbers of code points, -1 where the atlas has none."""
@@ -79,9 +85,15 @@ class Face:
 
 
 @cache
+def masters() -> tuple[Master, Master]:
+    """The regular and the bold master, read once."""
+    return Master(_read("sans")), Master(_read("sans-bold"))
+
+
+@cache
 def face(name: str) -> Face:
-    """The face of this name, read once."""
-    return Face(name)
+    """The face of this name, made once."""
+    return Face(FACES[name])
 
 
 class Shades:
@@ -123,19 +135,20 @@ class Shades:
         if not master.width[index]:
             return np.zeros((self.size, 0), np.uint8)
         down = overlap(int(master.top[index]) * self.size, int(master.height[index]), self.size, self.size)
-        begin = int(master.left[index]) * self.size + phase * CELL // PHASES
-        end = begin + int(master.width[index]) * self.size
-        across = overlap(begin, int(master.width[index]), self.size, -(-end // CELL))
+        step, cell = self.size * self.face.tenths, 10 * CELL  # a master pixel and a page pixel, in the same unit
+        begin = int(master.left[index]) * step + phase * cell // PHASES
+        end = begin + int(master.width[index]) * step
+        across = overlap(begin, int(master.width[index]), step, -(-end // cell), cell)
         # Integers below 2**24 are exact in float32 in any order of summation: the same pixels on any machine.
         area = (down.T @ master.ink(index) @ across).astype(np.int64)
-        return (area * LEVELS // (CELL * CELL)).astype(np.uint8)
+        return (area * LEVELS // (CELL * cell)).astype(np.uint8)
 
 
-def overlap(begin: int, count: int, size: int, pixels: int) -> NDArray[np.float32]:
-    """How much of each master pixel (`size` wide, from `begin` on) lies in each page pixel (`CELL` wide)."""
+def overlap(begin: int, count: int, size: int, pixels: int, cell: int = CELL) -> NDArray[np.float32]:
+    """How much of each master pixel (`size` wide, from `begin` on) lies in each page pixel (`cell` wide)."""
     left = begin + size * np.arange(count)[:, None]
-    edge = CELL * np.arange(pixels)[None, :]
-    shared = np.minimum(left + size, edge + CELL) - np.maximum(left, edge)
+    edge = cell * np.arange(pixels)[None, :]
+    shared = np.minimum(left + size, edge + cell) - np.maximum(left, edge)
     inside: NDArray[np.float32] = np.maximum(shared, 0).astype(np.float32)
     return inside
 
