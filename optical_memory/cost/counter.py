@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from optical_memory.cost import images
+import optical_memory.cost.images as images
 from optical_memory.cost.profiles import Profile, profile
 from optical_memory.cost.text import count_o200k
 from optical_memory.errors import ConfigError
@@ -56,9 +56,7 @@ def token_counter(model: str) -> Callable[[Iterable[MessageLikeRepresentation]],
 
 def _listed(messages: Iterable[Any]) -> Sequence[Any]:
     """A lone message stands for a list of one."""
-    return (
-        [messages] if isinstance(messages, str | Mapping) or hasattr(messages, "content") else list(messages)
-    )
+    return [messages] if isinstance(messages, str | Mapping) or hasattr(messages, "content") else list(messages)
 
 
 def _message(message: BaseMessage, of: Profile) -> int:
@@ -85,9 +83,7 @@ def _block(block: str | Block, of: Profile) -> int:
         return _text(block, of)
     kind = block.get("type")
     if kind in _CALLS:
-        return _call(
-            str(block.get("name")), block.get("input", block.get("args", block.get("arguments"))), of
-        )
+        return _call(str(block.get("name")), block.get("input", block.get("args", block.get("arguments"))), of)
     if kind in ("tool_result", "function_call_output"):
         return _nested(block.get("content", block.get("output")), of)
     if _is_image(block):
@@ -161,9 +157,7 @@ def _picture(data: bytes | None, level: str | None, of: Profile) -> int:
     width, height = (images.image_size(data) if data else None) or UNSEEN
     try:
         return images.image_tokens(of.name, width, height, level) + of.marks
-    except (
-        ConfigError
-    ):  # a level that the model lacks, an image that it refuses, a blind model: still a number
+    except ConfigError:  # a level that the model lacks, an image that it refuses, a blind model: still a number
         return images.unknown(max(1, width), max(1, height))[2]
 
 

@@ -62,9 +62,7 @@ def _largest(styles: Sequence[Style | None]) -> Style | None:
     return max(sizes, key=lambda s: s.size) if len(sizes) == len(styles) else None
 
 
-def _common_sheets(
-    profiles: Sequence[Profile], image: Callable[[int, int], int], side: int
-) -> tuple[Sheet, ...]:
+def _common_sheets(profiles: Sequence[Profile], image: Callable[[int, int], int], side: int) -> tuple[Sheet, ...]:
     """Those pages of any of the models that none of them shrinks, cheapest first; never empty."""
     from optical_memory.pages import Sheet
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import ceil, floor, sqrt
 from typing import Any
 
-from optical_memory.cost import tables
+import optical_memory.cost.tables as tables
 from optical_memory.errors import ConfigError
 
 Seen = tuple[int, int, int]  # width, height in pixels as the model sees it; tokens
@@ -143,9 +143,7 @@ def tile512(width: int, height: int, detail: str | None = None, *, base: int, ti
     return w, h, base + tile * cells(w, h, 512)
 
 
-def grid48(
-    width: int, height: int, detail: str | None = None, *, levels: dict[str, int], default: str
-) -> Seen:
+def grid48(width: int, height: int, detail: str | None = None, *, levels: dict[str, int], default: str) -> Seen:
     """Gemini 3 and Gemma 4: made smaller or larger to whole cells of 48 px, as many as the level allows."""
     budget = _level(levels, detail, default)
     scale = sqrt(budget * 48 * 48 / (width * height))
@@ -234,9 +232,7 @@ def flat(width: int, height: int, detail: str | None = None, *, side: int, token
     return side, side, tokens
 
 
-def squares(
-    width: int, height: int, detail: str | None = None, *, levels: dict[str, Any], default: str
-) -> Seen:
+def squares(width: int, height: int, detail: str | None = None, *, levels: dict[str, Any], default: str) -> Seen:
     """DeepSeek-OCR: each mode has one square size and one price; the image is fitted into it."""
     side, tokens = _level(levels, detail, default)
     return *fit(width, height, side), tokens

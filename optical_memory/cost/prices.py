@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
 
-from optical_memory.cost import tables
+import optical_memory.cost.tables as tables
 from optical_memory.errors import ConfigError
 
 
@@ -54,9 +54,7 @@ class Price:
         return (money * factor + answer * (self.output or 0.0)) / 1e6
 
 
-UNKNOWN = Price(
-    base=5.0, read=0.5, write=6.25, ttl=300.0, min_prefix=1024
-)  # a dear model with the commonest ratios
+UNKNOWN = Price(base=5.0, read=0.5, write=6.25, ttl=300.0, min_prefix=1024)  # a dear model with the commonest ratios
 
 
 def price_of(model: str, on: str | None = None) -> Price:

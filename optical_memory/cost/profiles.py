@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from optical_memory.cost import images, tables
+import optical_memory.cost.images as images
+import optical_memory.cost.tables as tables
 from optical_memory.cost.prices import Price, price_of
 from optical_memory.cost.text import text_factor
 from optical_memory.errors import ConfigError

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 
-from optical_memory.cost import tables
+import optical_memory.cost.tables as tables
 
 UNKNOWN_FACTOR = 1.7  # over the dearest documented one, 1.68
 _SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
