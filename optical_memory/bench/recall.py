@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from optical_memory.cost import Profile, image_size, profile
 from optical_memory.memory import Context, OpticalMemory
 from optical_memory.pages import Sheet
+from optical_memory.planning.decay import Age
+from optical_memory.planning.tiers import Tier
 
 Row = Mapping[str, Any]
 
@@ -40,8 +42,13 @@ def build(messages: Sequence[Row], budget: int, cost: Cost, reader: str = "ocr:t
 def _memory(budget: int, cost: Cost, reader: str) -> OpticalMemory:
     return OpticalMemory(
         "sqlite://", profile=reading(cost, reader), count=cost.text, budget=budget, keep=("turns", 1), low_mark=1.0,
-        schedule="never", facts=0.0,
+        schedule=_ageless, facts=0.0,
     )  # fmt: skip
+
+
+def _ageless(age: Age) -> Tier:
+    """Only the budget decides: what is left over shows old turns as text again."""
+    return "text"
 
 
 def reading(cost: Cost, reader: str) -> Profile:
