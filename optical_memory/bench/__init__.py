@@ -1,7 +1,25 @@
-"""What we claim, made again by a command."""
+"""What we claim, made again by a command.
+
+recall     what our context keeps of a transcript, in the form of a recall benchmark
+simulate   what a conversation costs, call by call, in our way and in others
+command    the same for the command line: stored or made conversations in, plain values out
+plot       a simulation as a picture
+"""
 
 from __future__ import annotations
 
-from optical_memory.bench.recall import build
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optical_memory.bench.recall import build
 
 __all__ = ["build"]
+
+
+def __getattr__(name: str) -> Any:
+    """The builder loads when it is asked for: the command line's --help comes by here too."""
+    if name != "build":
+        raise AttributeError(f"module 'optical_memory.bench' has no attribute {name!r}")
+    from optical_memory.bench.recall import build
+
+    return build

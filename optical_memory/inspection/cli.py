@@ -7,7 +7,6 @@ stays quick.
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ import typer
 from typer.core import TyperGroup
 
 from optical_memory.errors import ConfigError, OpticalMemoryError, StoreError, TranscriptError
-from optical_memory.inspection import opening, output
+from optical_memory.inspection import measuring, opening, output
+from optical_memory.inspection.options import Db, Json, ProfileFile, Thread, Turns, Yes, turn_numbers, turn_span
 
 if TYPE_CHECKING:
     from optical_memory.memory import Context, OpticalMemory, Page
@@ -55,15 +55,9 @@ app = typer.Typer(
 )
 db_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
 app.add_typer(db_app, name="db")
-
-Db = Annotated[
-    str | None,
-    typer.Option("--db", envvar="OPTICAL_MEMORY_DB", metavar="URL", help="Database URL, or path of an SQLite file."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Thread = Annotated[str, typer.Argument(help="Name of the thread.")]
-Turns = Annotated[str, typer.Argument(help="Turns such as 3, 3-7 or 1,4-6.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+app.command()(measuring.calibrate)
+app.command()(measuring.simulate)
+app.add_typer(measuring.bench_app, name="bench")
 
 
 def main() -> None:
@@ -84,28 +78,6 @@ def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Conversation memory that fades from text to pictures: look at it, search it, forget it."""
-
-
-def turn_numbers(text: str) -> list[int]:
-    """The turns that "3", "3-7", "3:7" or "1,4-6" name. Raises ConfigError."""
-    found: list[int] = []
-    for piece in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:[-:–]\s*(\d{1,9})\s*)?", piece)
-        if match is None or int(match[1]) < 1 or int(match[2] or match[1]) < int(match[1]):
-            raise ConfigError(f"turns {text!r} cannot be read: give 3, 3-7 or 1,4-6, counted from 1")
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return found
-
-
-def _span(text: str | None) -> tuple[int, int | None]:
-    """First and last turn of "3-7", "3-" or nothing."""
-    if text is None:
-        return 1, None
-    open_end = re.fullmatch(r"\s*(\d{1,9})\s*[-:]\s*", text)
-    if open_end:
-        return max(1, int(open_end[1])), None
-    numbers = turn_numbers(text)
-    return min(numbers), max(numbers)
 
 
 # --------------------------------------------------------------------------------------------- bringing in
@@ -195,14 +167,15 @@ def show(
     turns: Annotated[str | None, typer.Option("--turns", metavar="A-B", help="Only these turns.")] = None,
     full: Annotated[bool, typer.Option("--full", help="The whole text of each turn.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="At most so many of the newest; 0 for all.")] = 200,
+    profile: ProfileFile = None,
     db: Db = None,
     json: Json = False,
 ) -> None:
     """Show the turns of a thread and how each is held now."""
     from optical_memory.inspection import looking, tables
 
-    first, last = _span(turns)
-    with opening.reading(db, thread) as memory:
+    first, last = turn_span(turns)
+    with opening.reading(db, thread, profile=profile) as memory:
         end = min(last or sys.maxsize, looking.length(memory, thread))
         start = max(first, end - limit + 1) if limit else first
         found = looking.turns(memory, thread, start, end)
@@ -219,13 +192,16 @@ def context(
     reserved: Annotated[int, typer.Option(min=0, help="Tokens that the caller spends beside the memory.")] = 0,
     query: Annotated[str | None, typer.Option(help="With what automatic recall would bring back for this.")] = None,
     save: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the messages, images and a report.")] = None,
+    profile: ProfileFile = None,
     db: Db = None,
     json: Json = False,
 ) -> None:
     """Show the next model call as it would be sent; nothing is changed by looking."""
     from optical_memory.inspection import looking, tables
 
-    with opening.reading(db, thread) as memory:
+    own = {"profile": profile, "model": model} if profile else {}  # a profile is that of the memory's own model
+    model = None if profile else model
+    with opening.reading(db, thread, **own) as memory:
         made = memory.context(thread, query=query, budget=budget, model=model, reserved=reserved, dry_run=True)
         report = looking.context_report(made, looking.plain_tokens(memory, thread, model))
         parts = looking.parts(made, memory.settings(model).profile.image)
@@ -251,6 +227,7 @@ def page(
         str | None, typer.Option("-o", "--output", metavar="FILE", help="Write the PNG; - for stdout.")
     ] = None,
     part: Annotated[int, typer.Option(min=1, help="Which image, where a page has several.")] = 1,
+    profile: ProfileFile = None,
     db: Db = None,
     json: Json = False,
 ) -> None:
@@ -259,7 +236,7 @@ def page(
 
     if tier not in (None, "vivid", "clear", "dense"):
         raise ConfigError(f"tier {tier!r} is not drawn: use vivid, clear or dense")
-    with opening.reading(db, thread) as memory:
+    with opening.reading(db, thread, profile=profile) as memory:
         found = looking.page(memory, thread, number, tier)
     if part > len(found):
         raise opening.NotFoundError(f"page {number} has no image {part}: pass --part 1 to {len(found)}")
@@ -301,14 +278,17 @@ def search(
 
 @app.command()
 def stats(
-    thread: Annotated[str | None, typer.Argument(help="Only this thread.")] = None, db: Db = None, json: Json = False
+    thread: Annotated[str | None, typer.Argument(help="Only this thread.")] = None,
+    profile: ProfileFile = None,
+    db: Db = None,
+    json: Json = False,
 ) -> None:
     """Count what is stored: turns, pages, images, bytes, tokens."""
     from dataclasses import asdict
 
     from optical_memory.inspection import tables
 
-    with opening.reading(db, thread) as memory:
+    with opening.reading(db, thread, profile=profile) as memory:
         found = memory.stats(thread)
         told = {"database": memory.store.url, "thread": thread} | asdict(found)
     output.show(told, json, tables.pairs)

@@ -13,6 +13,7 @@ from optical_memory import errors
 from optical_memory.inspection.output import note
 
 if TYPE_CHECKING:
+    from optical_memory.cost import Profile
     from optical_memory.memory import OpticalMemory
     from optical_memory.storage import Store
 
@@ -72,18 +73,24 @@ def database(given: str | None) -> str:
 
 
 @contextmanager
-def reading(db: str | None, thread: str | None = None, **settings: Any) -> Iterator[OpticalMemory]:
+def reading(
+    db: str | None, thread: str | None = None, *, profile: Path | None = None, **settings: Any
+) -> Iterator[OpticalMemory]:
     """A memory that cannot write, with the settings that are stored with the thread; `settings` stand above them.
+
+    `profile` is the file of a calibration, whose tiers stand above those of the tables.
 
     Raises NotFoundError where there is no database, SchemaError where it needs an upgrade first.
     """
     existing(db)
-    with _opened(db, read_only=True, **settings) as memory:
+    given = {k: v for k, v in settings.items() if v is not None}
+    with _opened(db, read_only=True, profile=calibrated(profile, given.get("model")), **given) as memory:
         kept = stored_settings(memory, thread) if thread is not None else {}
         if not kept:
             yield memory
             return
-    with _opened(db, read_only=True, **(kept | settings)) as memory:
+    merged = kept | given
+    with _opened(db, read_only=True, profile=calibrated(profile, merged.get("model")), **merged) as memory:
         yield memory
 
 
@@ -105,6 +112,19 @@ def changing(
         yield memory
 
 
+def calibrated(file: Path | None, model: str | None) -> Profile | None:
+    """The profile in the file of a calibration, with the costs of `model`; by the name in the file where there is none.
+
+    None without a file. Raises ConfigError for a file that is no calibration.
+    """
+    if file is None:
+        return None
+    from optical_memory.cost import profile
+    from optical_memory.readers import load_profile
+
+    return load_profile(file, profile(model) if model else None)
+
+
 def existing(db: str | None) -> None:
     """Raises NotFoundError where the SQLite file is missing: a command that looks must not make one."""
     from optical_memory.storage import Store
@@ -112,6 +132,13 @@ def existing(db: str | None) -> None:
     path = Store(database(db), read_only=True).path
     if path is not None and not path.exists():
         raise NotFoundError(f"there is no database at {path}: make one with `optical-memory import FILE`, or pass --db")
+
+
+@contextmanager
+def passing(profile: Path | None = None, **settings: Any) -> Iterator[OpticalMemory]:
+    """A memory of the process alone, for what is not to be stored."""
+    with _opened("sqlite://", profile=calibrated(profile, settings.get("model")), **settings) as memory:
+        yield memory
 
 
 @contextmanager

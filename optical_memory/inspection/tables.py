@@ -228,6 +228,80 @@ def explanation(report: Row) -> None:
         out.print(output.table(columns, lines, "Steps taken"))
 
 
+# --------------------------------------------------------------------------------------------- measurements
+
+
+def simulation(report: Row) -> None:
+    """A line for each policy, what equal money buys, and what all of it stands on."""
+    out = console()
+    columns = {
+        "policy": "rest",
+        "usd": "right",
+        "of text": "right",
+        "tokens a call": "right",
+        "peak": "right",
+        "readable": "right",
+        "at least": "right",
+        "steps": "right",
+    }
+    lines = (
+        (
+            r["policy"],
+            f"{r['usd']:.2f}",
+            f"{r['of plain text']:.2f}",
+            number(r["tokens"]),
+            number(r["peak"]),
+            r["readable"],
+            r["at least"],
+            number(r["steps"]),
+        )
+        for r in report["policies"]
+    )
+    out.print(output.table(columns, lines))
+    output.say(safe(f"At equal money: {report['words']}."))
+    output.say("\nAssumed:")
+    for line in report["assumptions"]:
+        output.say(safe(f"- {line}"))
+
+
+def kept(report: Row) -> None:
+    """What a context keeps, in a sentence and by how turns are shown."""
+    output.say(
+        safe(
+            f"{report['file']}: {report['turns']:,} turns, {report['text_tokens']:,} tokens as text; "
+            f"a context of {report['tokens']:,} of {report['budget']:,} tokens as {report['model']} counts"
+        )
+    )
+    output.say(f"{report['as_text']:,} as text, {report['as_pages']:,} as pages, {report['left_out']:,} not shown")
+    columns = {"shown as": "left", "turns": "right", "tokens": "right"}
+    lines = ((output.tier(r["shown_as"]), number(r["turns"]), number(r["tokens"])) for r in report["shown"])
+    console().print(output.table(columns, lines))
+
+
+def times(rows: Sequence[Row]) -> None:
+    """Milliseconds (p50) by size of the thread."""
+    columns = {
+        "turns": "right",
+        "first": "right",
+        "warm": "right",
+        "ratio": "right",
+        "after a new turn": "right",
+        "ratio ": "right",
+    }
+    lines = (
+        (
+            number(r["turns"]),
+            f"{r['first_ms']:.0f} ms",
+            f"{r['warm_ms']:.3f} ms",
+            f"{r['warm_ratio']:.2f}",
+            f"{r['new_turn_ms']:.2f} ms",
+            f"{r['new_turn_ratio']:.2f}",
+        )
+        for r in rows
+    )
+    console().print(output.table(columns, lines))
+
+
 def pairs(report: Row) -> None:
     """A name and a value on each line."""
     wide = max(len(name) for name in report)

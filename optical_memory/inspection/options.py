@@ -1,0 +1,46 @@
+"""Options and arguments that several commands share, and how spans of turns are typed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optical_memory.errors import ConfigError
+
+Db = Annotated[
+    str | None,
+    typer.Option("--db", envvar="OPTICAL_MEMORY_DB", metavar="URL", help="Database URL, or path of an SQLite file."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Thread = Annotated[str, typer.Argument(help="Name of the thread.")]
+Turns = Annotated[str, typer.Argument(help="Turns such as 3, 3-7 or 1,4-6.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option("--profile", metavar="FILE", help="What the model reads, as `optical-memory calibrate` found it."),
+]
+
+
+def turn_numbers(text: str) -> list[int]:
+    """The turns that "3", "3-7", "3:7" or "1,4-6" name. Raises ConfigError."""
+    found: list[int] = []
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:[-:–]\s*(\d{1,9})\s*)?", piece)
+        if match is None or int(match[1]) < 1 or int(match[2] or match[1]) < int(match[1]):
+            raise ConfigError(f"turns {text!r} cannot be read: give 3, 3-7 or 1,4-6, counted from 1")
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return found
+
+
+def turn_span(text: str | None) -> tuple[int, int | None]:
+    """First and last turn of "3-7", "3-" or nothing. Raises ConfigError."""
+    if text is None:
+        return 1, None
+    open_end = re.fullmatch(r"\s*(\d{1,9})\s*[-:]\s*", text)
+    if open_end:
+        return max(1, int(open_end[1])), None
+    numbers = turn_numbers(text)
+    return min(numbers), max(numbers)
