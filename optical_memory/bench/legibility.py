@@ -21,7 +21,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from optical_memory.bench.render import PEER, PEER_SIDE, peer_pages
-from optical_memory.cost import Profile, profile
+from optical_memory.cost import profile
 from optical_memory.errors import ConfigError
 from optical_memory.pages import Layout, Sheet, Style, TurnText, drawable, layout, render_page
 from optical_memory.planning.facts import exact_strings
@@ -285,12 +285,13 @@ class Plan:
 
     styles: Mapping[str, Style]
     data: Path | None = None
-    readers: tuple[str, ...] = READERS
+    readers: tuple[str | Reader, ...] = READERS
     seeds: tuple[int, ...] = SEEDS
     chars: int = CHARS
     pages: Mapping[str, int] | None = None
     orders: tuple[bool, ...] = (False, True)  # words as they come, and shuffled
     cache: Path | None = None
+    full: int = FULL
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -300,7 +301,9 @@ class Plan:
     @cached_property
     def sheet(self) -> Sheet:
         """The widest page in use, cropped to its lines."""
-        widest = max(_profile(self.readers).sheet_steps, key=lambda s: s.width * s.height)
+        first = self.readers[0]
+        known = profile(first if isinstance(first, str) else first.name)
+        widest = max(known.sheet_steps, key=lambda s: s.width * s.height)
         return Sheet(widest.width, widest.height)
 
     def samples(self) -> Iterator[tuple[str, int, list[TurnText], list[str]]]:
@@ -312,16 +315,12 @@ class Plan:
                     yield kind, seed, *(planted(turns, seed) if kind != "tool" else (turns, []))
 
 
-def _profile(readers: Sequence[str]) -> Profile:
-    return profile(readers[0])
-
-
 def measure(plan: Plan, *, peer: bool = True, progress: Progress = lambda told: None) -> Report:
     """Draw, read and score. Raises MissingExtraError without the readers' packages, ConfigError for data of no use."""
-    engines = [reader(name, cache=plan.cache) for name in plan.readers]
+    engines = [reader(one, cache=plan.cache) if isinstance(one, str) else one for one in plan.readers]
     densities = [d for tier, style in plan.styles.items() for d in _densities(plan, tier, style)]
     styles = {tier: style.key for tier, style in plan.styles.items()}
-    readings = [_read(engine, told) for told in _pages(plan, progress) for engine in engines]
+    readings = [_read(engine, told) for told in drawn_pages(plan, progress) for engine in engines]
     if not peer or peer_pages("a word") is None:
         return Report(
             styles, tuple(readings), tuple(densities), (f"{PEER}: pip install {PEER}==0.1.9",) if peer else ()
@@ -344,7 +343,8 @@ class Told:
     phrases: Truth
 
 
-def _pages(plan: Plan, progress: Progress) -> Iterator[Told]:
+def drawn_pages(plan: Plan, progress: Progress = lambda told: None) -> Iterator[Told]:
+    """The pages that are read, with what stands on them."""
     for tier, style in plan.styles.items():
         for kind, seed, turns, phrases in plan.samples():
             progress(f"{tier} {style.key}, {kind}, seed {seed}")
@@ -382,18 +382,19 @@ def _densities(plan: Plan, tier: str, style: Style) -> Iterator[Density]:
 
 
 def _full(plan: Plan, kind: str, seed: int, style: Style) -> list[Layout]:
-    """Pages without the last, which is not full."""
-    return layout(_long(plan, kind, seed), style, plan.sheet)[:-1]
+    """Pages without the last, which is not full, unless it is the only one."""
+    pages = layout(_long(plan, kind, seed), style, plan.sheet)
+    return pages[:-1] or pages
 
 
 def _long(plan: Plan, kind: str, seed: int) -> list[TurnText]:
-    """`FULL` characters of a kind, from the place on where the seed's first sample starts."""
+    """`plan.full` characters of a kind, from the place on where the seed's first sample starts."""
     turns = plan.corpus[kind]
     start = random.Random(f"{seed}/0").randrange(len(turns))  # noqa: S311
     found: list[TurnText] = []
     total = 0
     for role, text in islice(cycle(turns), start, None):
-        if total >= FULL:
+        if total >= plan.full:
             break
         found.append(TurnText(10 + len(found) % 90, role, text))
         total += len(text)

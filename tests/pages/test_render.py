@@ -19,6 +19,7 @@ from optical_memory.pages.layout import MARGIN, TOP
 from optical_memory.pages.render import RULE_GREY, pixels
 
 SHEET = Sheet(448, 448, 28)
+FACE = st.sampled_from(("sans", "narrow"))
 SHADES = " .:*#"  # paper to full ink
 
 GOLDEN_12 = """
@@ -70,6 +71,15 @@ def test_letters_at_twelve_pixels_look_like_this():
 
 def test_letters_at_seven_pixels_look_like_this():
     same(drawn("Hg_", 7, 16), GOLDEN_7)
+
+
+def test_narrow_letters_are_the_same_at_nine_tenths_of_their_width():
+    wide, narrow = (
+        layout([TurnText(1, "user", "minimum " * 2)], Style(20, face), SHEET)[0] for face in ("sans", "narrow")
+    )
+    assert np.ptp(narrow.x) / np.ptp(wide.x) == pytest.approx(0.9, abs=0.01)
+    ink = [(255 - pixels(page)[:, page.left :].astype(int)).sum() for page in (wide, narrow)]
+    assert ink[1] / ink[0] == pytest.approx(0.9, abs=0.02)
 
 
 @pytest.mark.parametrize("size", range(5, 25))
@@ -130,10 +140,13 @@ def test_a_png_reader_gets_back_the_pixels():
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.text(st.characters(exclude_categories=()), max_size=600), st.integers(5, 24), st.booleans())
-def test_content_never_leaves_its_box_and_never_touches_the_gutter(text, size, bold):
-    image = pixels(page := layout([TurnText(7, "user", text)], Style(size, bold=bold), SHEET)[0])
-    blank = pixels(layout([TurnText(7, "user", "")], Style(size, bold=bold), SHEET)[0])
+@given(
+    st.text(st.characters(exclude_categories=()), max_size=600),
+    st.builds(Style, st.integers(5, 24), FACE, st.booleans()),
+)
+def test_content_never_leaves_its_box_and_never_touches_the_gutter(text, style):
+    image = pixels(page := layout([TurnText(7, "user", text)], style, SHEET)[0])
+    blank = pixels(layout([TurnText(7, "user", "")], style, SHEET)[0])
     gutter, rows = image[:, : page.left - 1], min(len(image), len(blank))
     assert np.array_equal(gutter[:rows], blank[:rows, : page.left - 1])
     assert (gutter[rows:, : page.left - 2] == 255).all()
