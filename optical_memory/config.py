@@ -25,6 +25,7 @@ class MemoryConfig(BaseModel):
     low_mark   a step fills the budget up to this share, so that the next step is far away (0.3 to 1)
     facts      share of the budget for the fact sheet (0 to 0.5)
     horizon    turns over which a step must pay for the provider's rewritten cache
+    mode       "observe": remember, plan and price each call, but send what the caller has (see OpticalMemory.project)
     strict     raise ConfigError for a model that is not known, instead of counting high and warning once
     """
 
@@ -38,6 +39,7 @@ class MemoryConfig(BaseModel):
     low_mark: float = Field(default=0.6, ge=0.3, le=1.0)
     facts: float = Field(default=0.08, ge=0.0, le=0.5)
     horizon: float = Field(default=20, gt=0)
+    mode: Literal["context", "observe"] = "context"
     strict: bool = False
 
     @field_validator("keep", "recall")

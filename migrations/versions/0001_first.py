@@ -257,14 +257,21 @@ def _usage() -> None:
         _id("thread_id"),
         _text("model"),
         _int("predicted"),
-        _int("billed"),
-        _int("cache_read", "0"),
-        _int("cache_write", "0"),
+        _int("billed", null=True),
+        _int("cache_read", null=True),
+        _int("cache_write", null=True),
         _int("output", "0"),
+        _int("at", "0"),
+        _int("prefix", "0"),
+        _int("recalled", "0"),
+        _int("reserved", "0"),
+        _int("would", null=True),
+        _int("would_prefix", "0"),
         _double("created_at"),
         _to("usage", "thread_id", "thread"),
     )
     _index("usage", "thread_id")
+    _index("usage", "model")
 
 
 def _search() -> None:

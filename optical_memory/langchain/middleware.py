@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from optical_memory.errors import BudgetError, MissingExtraError, ThreadNotFoundError
+from optical_memory.errors import BudgetError, ConfigError, MissingExtraError, ThreadNotFoundError
 
 try:
     from langchain.agents.middleware import AgentMiddleware
@@ -87,6 +87,11 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     strict            raise errors of ours instead of failing open
     pause             seconds for which a store that failed is left alone
 
+    With the memory's `mode="observe"` each call is remembered, planned and priced, and goes out as it came, without the
+    recall tool. A memory without a model takes over that of the first call, if its costs are known. The answer is
+    remembered after the run, from the graph's state, which costs one checkpoint: what other middleware has taken out of
+    an answer, such as personal data, must not stand in the database all the same.
+
     Without a thread id the memory lasts for one run. Put it after retry, fallback and routing middleware, so that it
     sees the model that is called, and before prompt caching. Not together with SummarizationMiddleware, which destroys
     the history.
@@ -104,7 +109,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         self._automatic_recall, self._observes, self._strict = automatic_recall, observe, strict
         self._health, self._reserved = Health(pause), Reserved()
         recall = RecallMemory(memory, self._in_tool, TOKENS, self._health)
-        self.tools: Sequence[BaseTool] = [recall] if recall_tool else []
+        self._observing = memory.config.mode == "observe"
+        self.tools: Sequence[BaseTool] = [recall] if recall_tool and not self._observing else []
 
     # ----------------------------------------------------------------------------------------- hooks
 
@@ -112,10 +118,16 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         """Call the model with the memory's context; once more with a smaller one where it was too long for the model."""
         sent = self._prepared(request)
         try:
-            response = handler(sent.request)
-        except ContextOverflowError:
-            sent = self._prepared(request, OVERFLOW_SHARE)
-            response = handler(sent.request)
+            try:
+                response = handler(sent.request)
+            except ContextOverflowError:
+                if self._observing:
+                    raise
+                sent = self._prepared(request, OVERFLOW_SHARE)
+                response = handler(sent.request)
+        except Exception:
+            self._abandoned(request)
+            raise
         self._observed(sent, response)
         return response
 
@@ -123,10 +135,16 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         """`wrap_model_call`; what is ours runs in a worker thread."""
         sent = await asyncio.to_thread(self._prepared, request)
         try:
-            response = await handler(sent.request)
-        except ContextOverflowError:
-            sent = await asyncio.to_thread(self._prepared, request, OVERFLOW_SHARE)
-            response = await handler(sent.request)
+            try:
+                response = await handler(sent.request)
+            except ContextOverflowError:
+                if self._observing:
+                    raise
+                sent = await asyncio.to_thread(self._prepared, request, OVERFLOW_SHARE)
+                response = await handler(sent.request)
+        except Exception:
+            await asyncio.to_thread(self._abandoned, request)
+            raise
         await asyncio.to_thread(self._observed, sent, response)
         return response
 
@@ -153,8 +171,13 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             return Sent(request)
         try:
             context = self._context(call)
+            if self._observing:
+                return Sent(request, context)
             return Sent(request.override(messages=answered(context.messages)), context)  # type: ignore[arg-type]
         except Exception as error:
+            if self._observing:
+                self._failed(error, "a call was not observed")
+                return Sent(request)
             self._failed(error, "plain messages, trimmed to the budget, go to the model")
             return self._without_memory(request, call, error)
 
@@ -173,6 +196,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if where is None or not request.messages:
             return None
         messages = paired(request.messages)
+        if self.memory.config.model is None and known(named := model_name(request.model)):
+            self.memory.adopt(named)
         model = other_model(self.memory.config.model, request.model)
         window = self._window(request.model)
         budget = int(min(window or self.memory.budget, self.memory.budget) * share)
@@ -213,6 +238,19 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             return {}
         return {id(message): number for message, number in zip(call.messages, found, strict=True)}
 
+    def _abandoned(self, request: ModelRequest[Any]) -> None:
+        """The model failed: what was remembered for this run alone goes, since nobody may come back to it.
+
+        A retry or fallback outside of us calls again with all messages, and they are remembered anew.
+        """
+        try:
+            where = place(self._thread, self._subagents, request.runtime, request.messages)
+            if where is not None and where.ephemeral and not self._health.resting:
+                with suppress(ThreadNotFoundError):
+                    self.memory.forget(where.thread)
+        except Exception as error:
+            self._health.failed(error, "what a failed run left behind is not removed")
+
     def _finished(self, state: Any, runtime: Any) -> None:
         try:
             messages = messages_in(state)
@@ -239,6 +277,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             usage = next((m.usage_metadata for m in reversed(answers) if getattr(m, "usage_metadata", None)), None)
             if usage:
                 self.memory.observe(usage, sent.context)
+        except ConfigError as error:  # the provider's figures, not an error of ours: strict or not, it is only logged
+            self._health.once("usage", "the usage of a call was not noted: %s (told once)", error)
         except Exception as error:
             self._failed(error, "the usage of a call was not noted")
 
@@ -275,8 +315,13 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
 def other_model(own: str | None, model: Any) -> str | None:
     """The name of a chat model that is known and not the memory's own: it gets a plan that it can read."""
-    name = str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
+    name = model_name(model)
     return name if own and name and bare_name(name) != bare_name(own) and known(name) else None
+
+
+def model_name(model: Any) -> str:
+    """The name by which a chat model calls its provider's; "" if it has none."""
+    return str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
 
 
 def _sees(model: Any) -> bool | None:

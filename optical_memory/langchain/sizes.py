@@ -69,5 +69,3 @@ def _answer(form: Any) -> list[str]:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optical_memory.memory.accounts import ThreadLedger
 from optical_memory.memory.assemble import Context
 from optical_memory.memory.facade import OpticalMemory
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
@@ -17,4 +18,5 @@ __all__ = [
     "Stats",
     "Step",
     "ThreadInfo",
+    "ThreadLedger",
 ]

@@ -21,7 +21,10 @@ Texts = Callable[[int], Sequence[Any]]  # a turn's LangChain messages
 class Context:
     """What the model will see: `messages` (LangChain), `tokens` by the model's own price rules, and how it is made up.
 
-    `segments` are in the order of the messages; `left_out` are the turns that stand behind a handle only.
+    `segments` are in the order of the messages; `left_out` are the turns that stand behind a handle only. `end` is the
+    number of turns that stood, `call` the number under which this process has noted the call (`project` only). With
+    `mode="observe"` the context that `project` gives is the caller's own list, priced as text, and `would` is the one
+    that would have been sent in its place (None where not even the newest turns fit).
     """
 
     thread: str
@@ -34,6 +37,9 @@ class Context:
     model: str
     plan: int | None = None
     reason: str = ""
+    end: int = 0
+    call: int | None = None
+    would: Context | None = None
 
     def again(self) -> Context:
         """The same context with a list of its own, for another call; it reports no step, since none was taken."""

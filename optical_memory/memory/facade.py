@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
+from math import ceil
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 from optical_memory import config as configuration
 from optical_memory.config import DEFAULT_BUDGET, MemoryConfig
 from optical_memory.cost import Profile, count_o200k, counter_name, profile
 from optical_memory.cost import known as known_model
-from optical_memory.errors import ConfigError, StoreError, ThreadNotFoundError
-from optical_memory.memory import ingest, keep, pictures, recollect
+from optical_memory.cost.ledger import LEARNED
+from optical_memory.errors import BudgetError, ConfigError, StoreError, ThreadNotFoundError
+from optical_memory.memory import books, ingest, keep, pictures, recollect
+from optical_memory.memory.accounts import ThreadLedger, account, sizes
 from optical_memory.memory.assemble import Context
 from optical_memory.memory.pictures import PNGs
 from optical_memory.memory.show import Contexts, Shown
@@ -26,13 +31,15 @@ from optical_memory.memory.state import load, plan_key
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
 from optical_memory.memory.view import View
 from optical_memory.messages import Turn, as_given, from_stored, injected, read
-from optical_memory.planning.context import Plan, ranges
+from optical_memory.planning.context import Plan, Segment, ranges
 from optical_memory.planning.decay import named
 from optical_memory.planning.propose import Proposal, changes, current_tokens, propose
 from optical_memory.planning.spans import Settings, State, costs_of
 from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import Tier
-from optical_memory.storage import Path, PlanRow, Reader, StepRow, Store, ThreadRow, UsageRow
+from optical_memory.storage import NewUsage, Path, PlanRow, Reader, StepRow, Store, ThreadRow, TurnSums, UsageRow
+
+log = logging.getLogger("optical_memory")
 
 Clock = Callable[[], datetime]
 RETRIES = 5  # a plan is made outside the transaction; this often it is made again because the thread has grown
@@ -70,6 +77,7 @@ class OpticalMemory:
         self._show = Shown()
         self._contexts = Contexts()
         self._called: dict[str, datetime] = {}  # when a context of this process was last sent
+        self._books = books.Books()
         if self.config.strict and profile is None and not (self.config.model and known_model(self.config.model)):
             raise ConfigError(
                 f"model {self.config.model!r} is not known: pass a known model, register it with "
@@ -86,8 +94,23 @@ class OpticalMemory:
         self.close()
 
     def close(self) -> None:
-        """Close the connections to the database; the memory can be used again afterwards."""
-        self.store.close()
+        """Store what was noted, and close the connections to the database; the memory can be used again afterwards."""
+        try:
+            self._write_books()
+        finally:
+            self.store.close()
+
+    def _write_books(self) -> None:
+        """Store the calls that no later write has taken along; one that cannot be stored is logged, never raised."""
+        for thread in self._books.threads():
+            calls = self._books.take(thread)
+            try:
+                with self.store.write() as writer:
+                    row = writer.thread(thread)
+                    if row is not None:
+                        writer.put_usage(row.id, calls)
+            except StoreError as error:
+                log.warning("%d calls of thread %r are missing in the ledger: %s", len(calls), thread, error)
 
     # ----------------------------------------------------------------------------------------- settings
 
@@ -95,6 +118,13 @@ class OpticalMemory:
     def profile(self) -> Profile:
         """What the memory's own model reads and costs."""
         return self._given_profile or profile(self.config.model or "unknown")
+
+    def adopt(self, model: str) -> None:
+        """Plan for this model from now on, if none was given; the middleware does so with the first one it sees."""
+        if self.config.model is None and self._given_profile is None:
+            self.config = self.config.model_copy(update={"model": model})
+            self.__dict__.pop("profile", None)
+            self._contexts.drop()
 
     @property
     def budget(self) -> int:
@@ -155,9 +185,21 @@ class OpticalMemory:
         counted = cache(self._counted)
         for message in parsed[news:]:  # counting long texts takes its time: it is done before the lock
             counted(message.text)
+        calls = self._books.take(thread)
+        try:
+            return self._written(thread, parsed, counted, calls)
+        except BaseException:
+            self._books.back(thread, calls)
+            raise
+
+    def _written(
+        self, thread: str, parsed: Sequence[Any], counted: Callable[[str], int], calls: Sequence[NewUsage]
+    ) -> tuple[ThreadRow, list[int | None], ingest.Written | None]:
+        """What is new among the messages, and the calls that were noted, in one transaction."""
         at = self._clock()
         with self.store.write() as writer:
             row = writer.thread(thread) or writer.new_thread(thread, at)
+            writer.put_usage(row.id, calls)
             found = ingest.align(writer, row, parsed)
             if found.nothing_new:
                 return row, [p.turn_number if p else None for p in found.places], None
@@ -191,7 +233,9 @@ class OpticalMemory:
         """`context` for a list that the caller holds: it is remembered first, and its own message objects are used.
 
         With another model or budget the plan is kept too, beside the memory's own, so that the prefix of a run stays;
-        no page is sealed and no step taken for it. `vision=False` is for a model that cannot see: text only.
+        no page is sealed and no step taken for it. `vision=False` is for a model that cannot see: text only. The call is
+        noted for the `ledger`. With `mode="observe"` the context is the caller's own list, and its `would` what would
+        have been sent; steps are taken as if it were.
         """
         remembered = self.remember(thread, messages)
         mine: dict[int, list[Any]] = {}
@@ -199,7 +243,34 @@ class OpticalMemory:
             if number is not None and hasattr(message, "type"):
                 mine.setdefault(number, []).append(message)
         upto = max((n for n in remembered.turns if n is not None), default=None)
-        return self._context(thread, self.settings(model, budget, vision), query, reserved, False, upto, mine)
+        settings = self.settings(model, budget, vision)
+        if self.config.mode == "observe":
+            made = self._unchanged(thread, messages, remembered, settings, query, reserved, upto)
+        else:
+            made = self._context(thread, settings, query, reserved, False, upto, mine)
+        if self.store.read_only:
+            return made
+        if self._books.due(thread):
+            self._write_books()
+        return self._books.note(made, self._clock())
+
+    def _unchanged(
+        self, thread: str, messages: Sequence[object], remembered: Remembered, settings: Settings, query: str | None,
+        reserved: int, upto: int | None,
+    ) -> Context:  # fmt: skip
+        """The caller's own list as a context, with the one that would have been sent."""
+        would, first = None, min((n for n in remembered.turns if n is not None), default=1)
+        with suppress(BudgetError):
+            would = self._context(thread, settings, query, reserved, False, upto, {})
+        with self.store.read() as reader:
+            row, path = self._path(reader, thread, upto)
+            tokens = _as_text(reader.turn_stats(path, first), settings)
+        end = upto or row.length
+        shown = (Segment("text", (first, end), tokens),) if end else ()
+        return Context(
+            thread, cast(Any, list(messages)), tokens, shown, tuple(ranges(range(1, first))), settings.budget, reserved,
+            settings.profile.name, None, "observe", end, None, would,
+        )  # fmt: skip
 
     def _context(
         self, thread: str, settings: Settings, query: str | None, reserved: int, dry_run: bool, upto: int | None,
@@ -235,6 +306,8 @@ class OpticalMemory:
             return None
         key = (thread, plan_key(settings), settings.profile.vision, query, reserved, dry_run, upto or row.length)
         found = self._contexts.get(key, row.version)
+        if found is not None and found.tokens + reserved + self._margin(settings) > settings.budget:
+            return None  # it was made before bills came in that are higher than predicted
         if found is not None and last is not None:
             self._called[thread] = now
         return found
@@ -248,9 +321,10 @@ class OpticalMemory:
         with self.store.read() as reader:
             row, path = self._path(reader, thread, upto)
             kept_here = not dry and (upto == row.length or (mine_to_keep and upto is None))
-            state, standing = load(reader, path, settings, reserved, now, mine_to_keep)
-            if kept_here and not mine_to_keep and current_tokens(state, settings) + reserved > settings.budget:
-                state, standing = load(reader, path, settings, reserved, now, False, blank=True)
+            spoken_for = reserved + self._margin(settings)
+            state, standing = load(reader, path, settings, spoken_for, now, mine_to_keep)
+            if kept_here and not mine_to_keep and current_tokens(state, settings) + spoken_for > settings.budget:
+                state, standing = load(reader, path, settings, spoken_for, now, False, blank=True)
         still = standing is not None and not mine_to_keep  # another model's plan stands until it no longer fits
         decided = None if still else decide(state, settings, standing is not None, self._idle(row, now))
         proposal, why = decided[:2] if decided else (None, "")
@@ -261,7 +335,7 @@ class OpticalMemory:
             settled = self._settled(row, path, state, settings, proposal, why, now)
         if settled is None:
             return None
-        view = View(thread, row, path, state, settings, settled[0], proposal, settled[1], why)
+        view = View(thread, row, path, state, settings, settled[0], proposal, settled[1], why, reserved)
         if kept_here and mine_to_keep:
             self._called[thread] = now
         made, written = self._shown(view, query, mine, not kept_here)
@@ -278,6 +352,18 @@ class OpticalMemory:
             return keep.store_beside(self.store, row, path, state, settings, proposal, why, now)
         images = keep.render(self.store, path, state, proposal)
         return keep.store_proposal(self.store, row, path, state, settings, proposal, images, why, now)
+
+    def _margin(self, settings: Settings) -> int:
+        """Tokens of the budget to leave free because this model's bills are higher than predicted; below 0: lower.
+
+        A prediction times its factor fits into the budget just if the prediction and this margin do.
+        """
+        factor = books.factor(self._books.correction(settings.profile.name, self._pairs))
+        return settings.budget - int(settings.budget / factor)
+
+    def _pairs(self, model: str) -> Sequence[tuple[int, int]]:
+        with self.store.read() as reader:
+            return reader.learned(model, LEARNED)
 
     def _idle(self, row: ThreadRow, now: datetime) -> float | None:
         """Seconds since the last call whose bytes the provider may still have; None if there was none."""
@@ -423,11 +509,12 @@ class OpticalMemory:
                 shown = self._shown_at(reader, reader.path(row))
                 for number in range(1, row.length + 1):
                     tiers[shown(number)] = tiers.get(shown(number), 0) + 1
-            used = [u for r in rows for u in reader.usage(r.id)]
+            used: list[NewUsage | UsageRow] = [u for r in rows for u in reader.usage(r.id)]
+            used += [*self._books.waiting(thread)]
         return Stats(
             counts.threads, counts.turns, counts.pages, counts.images, counts.bytes, self.store.size(), tokens,
             counter_name() if self._count is count_o200k else "given", tiers,
-            _calls(used),
+            self._calls(used),
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------- steps
@@ -438,7 +525,7 @@ class OpticalMemory:
         for _ in range(RETRIES):
             with self.store.read() as reader:
                 row, path = self._path(reader, thread)
-                state, _standing = load(reader, path, settings, 0, now, True)
+                state, _standing = load(reader, path, settings, self._margin(settings), now, True)
             proposal = propose(state, settings)
             done = _step(state, settings, proposal, "asked", "a step was asked for")
             if dry_run or not done.changes:
@@ -453,7 +540,7 @@ class OpticalMemory:
         settings, now = self.settings(), self._clock()
         with self.store.read() as reader:
             row, path = self._path(reader, thread)
-            state, standing = load(reader, path, settings, reserved, now, True)
+            state, standing = load(reader, path, settings, reserved + self._margin(settings), now, True)
         _, reason, words = decide(state, settings, standing is not None, self._idle(row, now), asked=True)
         used = current_tokens(state, settings) + reserved
         return f"{used:,} of {settings.budget:,} tokens are in use. " + (
@@ -527,6 +614,8 @@ class OpticalMemory:
                 if before is not None:
                     numbers |= {t.number for t in writer.turns(path) if (t.created_at or t.stored_at) < before}
                 gone = writer.forget_turns(row, path, numbers)
+        if turns is None and before is None:
+            self._books.drop(thread)
         self._show.drop()
         self._contexts.drop()
         held = not self.store.erase()
@@ -539,21 +628,64 @@ class OpticalMemory:
             made = writer.copy_thread(row, to, self._clock())
             return self._info(writer, made)
 
+    # ----------------------------------------------------------------------------------------- what was paid
+
     def observe(self, usage: Mapping[str, Any], context: Context) -> None:
-        """Note what the provider billed for a context (`usage_metadata` of the answer), beside what was predicted."""
-        details = usage.get("input_token_details") or {}
-        with self.store.write() as writer:
-            row = writer.thread(context.thread)
-            if row is None:
-                raise ThreadNotFoundError(context.thread)
-            writer.put_usage(
-                row.id, model=context.model, predicted=context.tokens + context.reserved,
-                billed=int(usage.get("input_tokens") or 0),
-                cache_read=int(details.get("cache_read") or 0), cache_write=int(details.get("cache_creation") or 0),
-                output=int(usage.get("output_tokens") or 0), at=self._clock(),
-            )  # fmt: skip
+        """Note what the provider billed for a context (`usage_metadata` of the answer), beside what was predicted.
+
+        Bills that are higher than predicted leave that much of the budget free from then on (`stats` shows the factor);
+        more than 2 % of drift is logged once. Raises ConfigError for a usage that contradicts itself or the request (the
+        call then counts as predicted), and ThreadNotFoundError.
+        """
+        told = books.billed(usage, context.tokens + context.reserved)
+        self._books.learn(context.model, context.tokens + context.reserved, told.tokens, self._pairs)
+        noted, calls = self._books.observed(context, told, self._clock()), self._books.take(context.thread)
+        try:
+            with self.store.write() as writer:
+                row = writer.thread(context.thread)
+                if row is None:
+                    raise ThreadNotFoundError(context.thread)
+                writer.put_usage(row.id, calls)
+                writer.bill_usage(row.id, noted)
+        except ThreadNotFoundError:  # it was forgotten meanwhile
+            raise
+        except StoreError:
+            self._books.back(context.thread, [*calls, noted])
+            raise
+
+    def ledger(self, thread: str) -> ThreadLedger:
+        """What the thread's calls cost, and what plain text, trimming, clearing or a summary would have cost instead.
+
+        The calls are those of `project` (so the middleware's) and those told to `observe`; calls without a bill count as
+        predicted. Raises ThreadNotFoundError.
+        """
+        settings = self.settings()
+        with self.store.read() as reader:
+            row, path = self._path(reader, thread)
+            noted: list[NewUsage | UsageRow] = [*reader.usage(row.id), *self._books.waiting(thread)]
+            turns = reader.turns(path)
+            messages = reader.messages([t.id for t in turns if t.calls])
+            shown = self._shown_at(reader, path)
+        noted.sort(key=lambda call: call.created_at)
+        return account(
+            noted, sizes(turns, messages, settings), settings.profile.price, settings, [shown(t.number) for t in turns]
+        )
+
+    def _calls(self, used: Sequence[NewUsage | UsageRow]) -> dict[str, Any]:
+        """Predicted and billed tokens of the calls that were observed, and the factors learned; empty if there are none."""
+        seen = [u for u in used if u.billed is not None]
+        if not seen:
+            return {}
+        found = {m: books.factor(self._books.correction(m, self._pairs)) for m in dict.fromkeys(u.model for u in seen)}
+        factors = {model: round(factor, 4) for model, factor in found.items() if factor != 1}
+        sums = {"predicted": sum(u.predicted for u in seen), "billed": sum(u.billed or 0 for u in seen)}
+        return {"calls": len(seen)} | sums | ({"correction": factors} if factors else {})
 
     # ----------------------------------------------------------------------------------------- asyncio
+
+    async def aledger(self, thread: str) -> ThreadLedger:
+        """`ledger` in a worker thread."""
+        return await asyncio.to_thread(self.ledger, thread)
 
     async def aremember(self, thread: str, messages: Iterable[object]) -> Remembered:
         """`remember` in a worker thread."""
@@ -628,11 +760,11 @@ def _configured(config: MemoryConfig | str | FilePath | None, settings: Mapping[
     return configuration.make(**({} if base is None else base.model_dump()) | told)
 
 
-def _calls(used: Sequence[UsageRow]) -> dict[str, int]:
-    """Predicted and billed tokens of the calls that were observed; empty if there are none."""
-    if not used:
-        return {}
-    return {"calls": len(used), "predicted": sum(u.predicted for u in used), "billed": sum(u.billed for u in used)}
+def _as_text(sums: TurnSums, settings: Settings) -> int:
+    """Tokens of turns sent as text, by their sums; attached files, which are sent as they are, are not in it."""
+    of = settings.profile
+    words = ceil(sums.tokens * of.text_factor) + sums.messages + sums.calls
+    return words + sums.messages * of.message_overhead + sums.calls * of.call_overhead
 
 
 def _turn_range(query: str) -> tuple[int, int] | None:

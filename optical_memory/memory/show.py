@@ -47,8 +47,8 @@ class Shown:
         messages = assemble(segments, lambda s: images[s.turns or (0, 0)], lambda n: turns.get(n, ()), view.plan.floor)
         made = Context(
             view.thread, messages, sum(s.tokens for s in segments), tuple(segments), left_out(segments, view.state.end),
-            view.settings.budget, view.state.reserved, view.settings.profile.name, view.kept.id if view.kept else None,
-            view.reason,
+            view.settings.budget, view.reserved, view.settings.profile.name, view.kept.id if view.kept else None,
+            view.reason, view.state.end,
         )  # fmt: skip
         return made, found
 

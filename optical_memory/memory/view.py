@@ -34,6 +34,7 @@ class View:
     proposal: Proposal | None
     kept: PlanRow | None
     reason: str
+    reserved: int  # as the caller says; the state's has the margin for bills above the prediction in it
 
     @property
     def since(self) -> int:

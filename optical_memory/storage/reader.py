@@ -268,6 +268,12 @@ class Reader:
         query = sa.select(*columns(usage, rows.UsageRow)).where(usage.c.thread_id == thread_id)
         return self._all(query.order_by(usage.c.id), rows.UsageRow)
 
+    def learned(self, model: str, limit: int) -> list[tuple[int, int]]:
+        """The newest (predicted, billed) tokens of a model's calls in any thread, oldest first."""
+        query = sa.select(usage.c.predicted, usage.c.billed).where(usage.c.model == model, usage.c.billed > 0)
+        found = self._connection.execute(query.order_by(usage.c.id.desc()).limit(limit))
+        return [(int(predicted), int(billed)) for predicted, billed in found][::-1]
+
     # --- search and sums
 
     def search(self, path: Path, query: str, *, limit: int, exclude: Container[int] = ()) -> list[rows.Found]:

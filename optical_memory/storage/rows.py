@@ -229,18 +229,49 @@ class StepRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NewUsage:
+    """One model call, in tokens: `predicted` of what was sent, `billed` by the provider (None: it did not say).
+
+    `at` is the number of turns that stood; `prefix` of the tokens were as in the call before, `recalled` came back by
+    themselves, `reserved` stood beside the memory. `cache_read` and `cache_write` are what the provider says of its
+    cache. Where only plain text is sent (`mode="observe"`), `would` is what would have been sent, `would_prefix` as the
+    time before.
+    """
+
+    model: str
+    predicted: int
+    created_at: datetime
+    billed: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    output: int = 0
+    at: int = 0
+    prefix: int = 0
+    recalled: int = 0
+    reserved: int = 0
+    would: int | None = None
+    would_prefix: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What one model call was predicted to cost and what the provider billed, in tokens."""
+    """A stored model call; the fields are those of `NewUsage`."""
 
     id: int
     thread_id: int
     model: str
     predicted: int
-    billed: int
-    cache_read: int
-    cache_write: int
-    output: int
     created_at: datetime
+    billed: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    output: int = 0
+    at: int = 0
+    prefix: int = 0
+    recalled: int = 0
+    reserved: int = 0
+    would: int | None = None
+    would_prefix: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,12 +275,19 @@ usage = _table(
     _of("thread"),
     _text("model"),
     _int("predicted"),
-    _int("billed"),
-    _int("cache_read", 0),
-    _int("cache_write", 0),
+    sa.Column("billed", sa.Integer),  # NULL until somebody says what the provider billed
+    sa.Column("cache_read", sa.Integer),
+    sa.Column("cache_write", sa.Integer),
     _int("output", 0),
+    _int("at", 0),
+    _int("prefix", 0),
+    _int("recalled", 0),
+    _int("reserved", 0),
+    sa.Column("would", sa.Integer),
+    _int("would_prefix", 0),
     _when("created_at"),
     sa.Index(None, "thread_id"),
+    sa.Index(None, "model"),
 )
 
 

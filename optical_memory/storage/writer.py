@@ -256,22 +256,22 @@ class Writer(Reader):
         self._connection.execute(sa.update(step).where(step.c.id == step_id).values(undone=True))
         self._bump_owners(step, [step_id])
 
-    def put_usage(
-        self,
-        thread_id: int,
-        *,
-        model: str,
-        predicted: int,
-        billed: int,
-        at: datetime,
-        cache_read: int = 0,
-        cache_write: int = 0,
-        output: int = 0,
-    ) -> None:
-        """Note what a call was predicted to cost and what was billed, in tokens."""
-        values = {"thread_id": thread_id, "model": safe_text(model), "predicted": predicted, "billed": billed}
-        values |= {"cache_read": cache_read, "cache_write": cache_write, "output": output, "created_at": at}
-        self._connection.execute(sa.insert(usage).values(values))
+    def put_usage(self, thread_id: int, calls: Sequence[rows.NewUsage]) -> None:
+        """Write model calls down; no context depends on them, so the version stays."""
+        if calls:
+            made = [_fields(new) | {"thread_id": thread_id, "model": safe_text(new.model)} for new in calls]
+            self._connection.execute(sa.insert(usage), made)
+
+    def bill_usage(self, thread_id: int, call: rows.NewUsage) -> None:
+        """Add the bill to a call that was written down without one; a call that is not there is written now."""
+        mine = (usage.c.thread_id == thread_id, usage.c.created_at == call.created_at)
+        same = (usage.c.predicted == call.predicted, usage.c.billed.is_(None))
+        found = self._connection.scalar(sa.select(sa.func.max(usage.c.id)).where(*mine, *same))
+        if found is None:
+            self.put_usage(thread_id, [call])
+            return
+        told = {name: getattr(call, name) for name in ("billed", "cache_read", "cache_write", "output")}
+        self._connection.execute(sa.update(usage).where(usage.c.id == found).values(told))
 
     # --- forgetting
 

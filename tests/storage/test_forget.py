@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optical_memory.storage import Counts, ForgottenRows, NewPage, NewTurn, Store, ThreadRow, owner
+from optical_memory.storage import Counts, ForgottenRows, NewPage, NewTurn, NewUsage, Store, ThreadRow, owner
 
 from .makers import NOW, begun, message, texts, turn
 
@@ -34,7 +34,7 @@ def furnished(store: Store, key: str = "trip") -> ThreadRow:
         writer.put_plan(thread, path, anchor=3, key="k", body={"facts": [NEEDLE]}, reason="r", tokens=1, at=NOW)
         writer.put_recalled(thread, path, anchor=3, key="k", turns=[NEEDLE], tokens=1, at=NOW)
         writer.log_step(thread, path, reason="forced", changes=[], at=NOW)
-        writer.put_usage(thread.id, model="m", predicted=1, billed=1, at=NOW)
+        writer.put_usage(thread.id, [NewUsage("m", 1, NOW, billed=1)])
     return thread
 
 

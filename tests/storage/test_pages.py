@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from optical_memory.errors import HashMismatchError
-from optical_memory.storage import Counts, NewChange, NewPage, Store, ThreadRow, Writer, owner
+from optical_memory.storage import Counts, NewChange, NewPage, NewUsage, Store, ThreadRow, Writer, owner
 from optical_memory.storage.schema import image
 
 from .makers import NOW, begun, turn
@@ -191,7 +191,7 @@ def test_usage_is_kept_in_order(store: Store) -> None:
     thread = begun(store, "a")
     with store.write() as writer:
         for billed in (90, 110):
-            writer.put_usage(thread.id, model="m", predicted=100, billed=billed, cache_read=5, at=NOW)
+            writer.put_usage(thread.id, [NewUsage("m", 100, NOW, billed=billed, cache_read=5)])
         rows = writer.usage(thread.id)
     assert [(r.predicted, r.billed, r.cache_read, r.output, r.created_at) for r in rows] == [
         (100, 90, 5, 0, NOW),
