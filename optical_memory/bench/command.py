@@ -134,7 +134,8 @@ def outcome(scene: Scene, cold: int | str | None = None, system: int = SYSTEM) -
 def _stood_on(scene: Scene, pages: Density, cold: int | str | None, system: int) -> list[str]:
     price, read_by = scene.profile.price, scene.profile.name
     held = ", ".join(f"{tier} {d:.1f}" for tier, d in pages.tiers.items() if d is not None)
-    calls = {None: "as the pauses between turns say", "never": "never"}.get(cold, f"at every call number {cold}")  # type: ignore[call-overload]
+    calls = f"at every call number {cold}" if cold else "as the pauses between turns say"
+    calls = "never" if cold == "never" else calls
     return [
         f"{scene.name}, {sum(t.tokens for t in scene.turns):,} tokens as text, {scene.chars_per_token:.1f} characters each",
         f"{read_by}: ${price.base:g} for a million tokens, ${price.read:g} from the cache, ${price.write:g} written to it",
@@ -184,7 +185,7 @@ def _turns(shown: Mapping[str, Row], kinds: Iterable[str]) -> int:
 
 # --------------------------------------------------------------------------------------------- bench context
 
-ROUNDS = 15  # timings of each kind; the median is told
+ROUNDS = 31  # timings of each kind; the median is told
 Did = Callable[[], object]
 
 

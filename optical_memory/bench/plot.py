@@ -53,7 +53,8 @@ def svg(comparison: Comparison, budget: int, title: str) -> str:
         Panel("USD in all until then", money, _highest(money), lambda v: f"${v:,.2f}"),
         Panel("Turns that can be read in each call", last, _highest(last), lambda v: f"{v:,.0f}"),
     ]  # fmt: skip
-    return _document(panels, title, comparison.words)
+    words = comparison.words
+    return _document(panels, title, f"{words[0].upper()}{words[1:]}.")
 
 
 def _of(line: Line) -> tuple[tuple[float, ...], int]:

@@ -199,9 +199,8 @@ def context(
     """Show the next model call as it would be sent; nothing is changed by looking."""
     from optical_memory.inspection import looking, tables
 
-    own = {"profile": profile, "model": model} if profile else {}  # a profile is that of the memory's own model
-    model = None if profile else model
-    with opening.reading(db, thread, **own) as memory:
+    own, model = (model, None) if profile else (None, model)  # a profile is that of the memory's own model
+    with opening.reading(db, thread, profile=profile, model=own) as memory:
         made = memory.context(thread, query=query, budget=budget, model=model, reserved=reserved, dry_run=True)
         report = looking.context_report(made, looking.plain_tokens(memory, thread, model))
         parts = looking.parts(made, memory.settings(model).profile.image)

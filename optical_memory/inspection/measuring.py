@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,10 +59,10 @@ def calibrate(
 
     to = out or Path(f"calibrated-{re.sub('[^a-z0-9.]+', '-', model.lower()).strip('-')}.json")
     trial = Trial(seed, sizes_of(sizes), pages) if sizes else Trial(seed, pages=pages)
-    with _reading(trial.pages * len(set(trial.sizes))) as shown:
+    with _reading(trial.pages * len(set(trial.sizes))) as advance:
         found = run(
             model, to, trial=trial, yes=yes, resume=not no_resume, agree=lambda what: _agreed(what, yes),
-            note=output.note, progress=lambda *_: shown.advance(), date=datetime.now(UTC).date().isoformat(),
+            note=output.note, progress=lambda *_: advance(), date=datetime.now(UTC).date().isoformat(),
         )  # fmt: skip
     output.show(_calibrated(found, to) if json else found, json, lambda one: output.say(report(one)))
     output.note(
@@ -70,32 +70,20 @@ def calibrate(
     )
 
 
-class _Reading:
-    """Progress that begins with the first page, so that no bar stands over a question."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._shown, self._bar = total, None, None  # type: Any
-
-    def advance(self) -> None:
-        from optical_memory.inspection.importing import progress
-
-        if self._shown is None:
-            self._bar = progress("reading pages", self._total)
-            self._shown = self._bar.__enter__()
-        self._shown.advance()
-
-    def end(self) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-
-
 @contextmanager
-def _reading(total: int) -> Iterator[_Reading]:
-    shown = _Reading(total)
-    try:
-        yield shown
-    finally:
-        shown.end()
+def _reading(total: int) -> Iterator[Callable[[], None]]:
+    """Something to call for each page read; progress begins with the first, so that no bar stands over a question."""
+    from optical_memory.inspection.importing import Progress, progress
+
+    with ExitStack() as stack:
+        shown: list[Progress] = []
+
+        def advance() -> None:
+            if not shown:
+                shown.append(stack.enter_context(progress("reading pages", total)))
+            shown[0].advance()
+
+        yield advance
 
 
 def _agreed(what: str, yes: bool) -> None:

@@ -84,9 +84,9 @@ def reading(
     """
     existing(db)
     given = {k: v for k, v in settings.items() if v is not None}
-    with _opened(db, read_only=True, profile=calibrated(profile, given.get("model")), **given) as memory:
+    with _opened(db, read_only=True, **given) as memory:
         kept = stored_settings(memory, thread) if thread is not None else {}
-        if not kept:
+        if not kept and profile is None:
             yield memory
             return
     merged = kept | given
@@ -122,7 +122,10 @@ def calibrated(file: Path | None, model: str | None) -> Profile | None:
     from optical_memory.cost import profile
     from optical_memory.readers import load_profile
 
-    return load_profile(file, profile(model) if model else None)
+    found = load_profile(file, profile(model) if model else None)
+    if found.note:
+        note(f"note: {found.note}")
+    return found
 
 
 def existing(db: str | None) -> None:

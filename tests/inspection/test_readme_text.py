@@ -10,6 +10,7 @@ import pytest
 
 from optical_memory import MemoryConfig
 from optical_memory.inspection.cli import app, db_app
+from optical_memory.inspection.measuring import bench_app
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -51,5 +52,6 @@ def test_every_command_is_in_the_readme() -> None:
     """No command is missing from the table."""
     names = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
     names += [f"db {c.name}" for c in db_app.registered_commands]
+    names += [f"bench {c.name}" for c in bench_app.registered_commands]
     section = README[README.index("## The command line") :]
     assert [n for n in names if f"`{n}" not in section] == []
