@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -69,21 +71,27 @@ def scene_of(memory: OpticalMemory, thread: str) -> Scene:
         costs = {t.number: settings.turn(t) for t in reader.turns(reader.path(row))} if row else {}
     times = [None, *(turn.created_at for turn in turns)]
     sizes = tuple(_size(t, costs[t.number], before) for t, before in zip(turns, times, strict=False))
-    text = "\n".join(turn.text for turn in turns)
-    if not text:
+    drawn, length = [_drawn(turn.text) for turn in turns], sum(len(turn.text) for turn in turns)
+    if not any(drawn):
         raise ConfigError(f"thread {thread!r} holds no text: there is nothing to simulate")
-    spent = max(1, sum(size.tokens for size in sizes))
-    return Scene(
-        f"thread {thread!r}, {len(turns):,} turns", sizes, memory.profile, memory.config, _middle(text),
-        len(text) / spent,
-    )  # fmt: skip
+    each = length / max(1, sum(size.tokens for size in sizes))
+    name = f"thread {thread!r}, {len(turns):,} turns"
+    return Scene(name, sizes, memory.profile, memory.config, _sample(drawn), each)
 
 
-def _middle(text: str) -> str:
-    """Some of the text, from its middle, where a conversation is most itself; of equal lines one, as pages do it."""
-    text = "\n".join(dict.fromkeys(text.splitlines()))
-    start = max(0, (len(text) - SAMPLE) // 2)
-    return text[start : start + SAMPLE]
+def _sample(texts: Sequence[str]) -> str:
+    """Some of every text, in equal shares, as much as is laid out."""
+    share = SAMPLE / max(SAMPLE, sum(map(len, texts)))
+    return "\n".join(text[: ceil(share * len(text))] for text in texts)
+
+
+def _drawn(text: str) -> str:
+    """A text as pages count it: of equal lines in a row one, and no runs of blanks, which are folded before they are drawn.
+
+    With them a density would be what one blank turn makes of it.
+    """
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line, _ in groupby(filter(None, lines)))
 
 
 def _size(turn: Turn, tokens: int, before: datetime | None) -> TurnSize:
@@ -94,7 +102,7 @@ def _size(turn: Turn, tokens: int, before: datetime | None) -> TurnSize:
     results = min(tokens, round(tokens * tools / every)) if every else 0
     idle = (turn.created_at - before).total_seconds() if turn.created_at and before else PAUSE
     role = turn.role if turn.role in ("user", "assistant") else "assistant"  # a system message is not answered
-    return TurnSize(tokens, len(turn.text), role, results, max(0.0, idle))
+    return TurnSize(tokens, len(_drawn(turn.text)), role, results, max(0.0, idle))
 
 
 @dataclass(frozen=True)

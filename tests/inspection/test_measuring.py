@@ -183,6 +183,16 @@ def test_a_transcript_is_simulated_without_being_stored(run: Command, tmp_path: 
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_what_pages_fold_does_not_make_them_look_dense(run: Command, tmp_path: Path) -> None:
+    """A turn of blanks and one of equal lines, both long, leave the density of a page what letters make of it."""
+    odd = [
+        {"role": "user", "content": f"Here it is:{' ' * 90_000}, and so on."},
+        {"role": "user", "content": "no\n" * 30_000},
+    ]
+    file = write_lines(tmp_path / "talk.jsonl", [*talk(30), *odd])
+    assert simulated(run, "--transcript", file)["chars_per_image_token"]["clear"] < 15
+
+
 @pytest.mark.parametrize(
     "options",
     [["--cold", "0"], ["--cold", "often"], ["--keep", "many"], ["--keep", "days:3"], ["--schedule", "x"], ["--turns", "0"],
@@ -255,3 +265,14 @@ def test_bench_context_compares_sizes_in_one_run(tmp_path: Path) -> None:
     assert first["warm_ratio"] == first["new_turn_ratio"] == 1.0
     assert 0 < second["warm_ms"] < second["new_turn_ms"]
     assert second["new_turn_ratio"] == pytest.approx(second["new_turn_ms"] / first["new_turn_ms"], abs=0.02)
+
+
+def test_the_command_of_the_readme_runs_as_it_stands(
+    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`simulate` with its picture."""
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (line,) = [row for row in readme.splitlines() if row.startswith("optical-memory simulate --turns")]
+    assert run(*line.split()[1:], db=None).exit_code == 0
+    assert (tmp_path / "money.svg").exists()
