@@ -1,0 +1,137 @@
+"""What the middleware notes of its calls, and `mode="observe"`: everything is priced, nothing is changed."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from langchain.agents.middleware import AgentMiddleware
+from langchain_core.exceptions import ContextOverflowError
+from langchain_core.messages import AIMessage
+from langgraph.checkpoint.memory import InMemorySaver
+
+from tests.langchain.conftest import agent, looks, on, say, seen
+from tests.langchain.scripted import Scripted
+from tests.langchain.test_failing import locked
+
+
+def told(tokens: int):
+    """An answer with a usage of so many input tokens."""
+    return lambda _: AIMessage(
+        "Hi.", usage_metadata={"input_tokens": tokens, "output_tokens": 3, "total_tokens": tokens + 3}
+    )
+
+
+class Below(AgentMiddleware):
+    """Keeps the requests that it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.requests = []
+
+    def wrap_model_call(self, request, handler):
+        self.requests.append(request)
+        return handler(request)
+
+
+class Above(Below):
+    """The same, on the other side of the memory."""
+
+
+def test_observe_mode_hands_the_request_on_as_it_came(make):
+    """The very object, no recall tool, and yet the ledger knows both prices."""
+    from langchain.agents import create_agent
+
+    from optical_memory.langchain import OpticalMemoryMiddleware
+    from tests.langchain.conftest import look
+
+    memory, model = make(mode="observe"), Scripted(play=looks(1))
+    above, below = Above(), Below()
+    middleware = [above, OpticalMemoryMiddleware(memory, strict=True), below]
+    runner = create_agent(model, [look], middleware=middleware, checkpointer=InMemorySaver())
+    for n in range(20):
+        state = runner.invoke(say(f"Question {n}: what do the parts say?"), on("t"))
+    assert len(below.requests) == 40
+    assert all(a is b for a, b in zip(above.requests, below.requests, strict=True))
+    assert [t.name for t in model.offered] == ["look"]
+    assert seen(model.calls[-1]) == seen(state["messages"][:-1])
+    found = memory.ledger("t")
+    assert found.calls == 40
+    assert found.instead["optical memory"].input < found.spent.input
+
+
+def test_observe_mode_never_stands_in_the_way(make, caplog):
+    """A database that is locked is logged, the request goes out as it came; an overflow is the model's own."""
+
+    def play(messages):
+        if len(messages) > 4:
+            raise ContextOverflowError("too long")
+        return AIMessage("Yes.")
+
+    memory, model = make(mode="observe", lock_timeout=0.1), Scripted(play=play)
+    runner = agent(model, memory, checkpointer=InMemorySaver(), strict=False)
+    with locked(memory.store.path):
+        runner.invoke(say("first"), on("t"))
+    assert "a call was not observed" in caplog.text
+    runner.invoke(say("second"), on("t"))
+    with pytest.raises(ContextOverflowError):
+        runner.invoke(say("third"), on("t"))
+    assert len(model.calls) == 3
+
+
+def test_a_usage_that_cannot_be_is_logged_and_never_raised(make, caplog):
+    """Strict or not: the figures are the provider's. It is told once, with what was wrong."""
+    caplog.set_level(logging.WARNING)
+    memory = make()
+    runner = agent(Scripted(play=told(0)), memory, checkpointer=InMemorySaver(), strict=True)
+    for question in ("first", "second"):
+        runner.invoke(say(question), on("t"))
+    assert caplog.text.count("the usage of a call was not noted") == 1
+    assert (memory.ledger("t").calls, memory.ledger("t").observed) == (2, 0)
+
+
+def test_calls_without_usage_are_in_the_ledger_all_the_same(make):
+    """One entry for each model call; `observe=False` only leaves the bills out."""
+    memory = make()
+    runner = agent(Scripted(play=looks(2)), memory, checkpointer=InMemorySaver(), observe=False)
+    for question in ("first", "second"):
+        runner.invoke(say(question), on("t"))
+    assert memory.ledger("t").calls == 6
+
+
+@pytest.mark.filterwarnings("ignore:no costs are known")
+def test_a_memory_without_a_model_takes_over_that_of_the_first_call(make):
+    """If its costs are known; one that was given stays."""
+    for own, called, then in (
+        (None, "claude-opus-4-5-20251101", "claude-opus-4-5-20251101"),
+        (None, "scripted", None),
+        ("gpt-4o", "claude-opus-4-5-20251101", "gpt-4o"),
+    ):
+        memory = make(f"{own}-{called}.db", model=own)
+        agent(Scripted(play=looks(0), model=called), memory).invoke(say("Hello"), on("t"))
+        assert memory.config.model == then
+        assert memory.profile.name == (then or "unknown")
+
+
+def test_a_run_without_a_thread_that_fails_leaves_nothing(make):
+    """Its memory lasts for the run, whether the model answers or not; a retry outside begins anew."""
+
+    def play(messages):
+        raise ConnectionError("no line")
+
+    memory = make()
+    with pytest.raises(ConnectionError):
+        agent(Scripted(play=play), memory, strict=False).invoke(say("Hello"))
+    assert memory.threads() == []
+
+
+async def test_async_leaves_nothing_either(make):
+    """The same in the asynchronous hook."""
+
+    def play(messages):
+        raise ConnectionError("no line")
+
+    memory = make()
+    with pytest.raises(ConnectionError):
+        await agent(Scripted(play=play), memory, strict=False).ainvoke(say("Hello"))
+    assert memory.threads() == []
