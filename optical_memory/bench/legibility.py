@@ -34,7 +34,7 @@ KINDS = ("chat", "agent", "tool")
 READERS = ("ocr:tesseract", "ocr:rapidocr")
 SEEDS = (0, 1, 2)
 CHARS = 2_400  # of source text on a page that is read
-PAGES: Mapping[str, int] = {"chat": 1, "agent": 1, "tool": 2}  # read for each seed: exact strings are in what tools say
+PAGES: Mapping[str, int] = {"chat": 1, "agent": 1, "tool": 4}  # read for each seed: exact strings are in what tools say
 LONGEST = 2_000  # characters of a turn that is sampled: a longer one would be most of a sample
 FULL = 200_000  # characters that are laid out to find the density of a kind
 PER_PHRASE = 300  # characters of chat and agent turns to each planted phrase
@@ -45,9 +45,9 @@ BARS: Mapping[str, tuple[float, float, float]] = {  # characters per 1000 px2, s
 }
 TIMES_PEER = 3.4  # as dense as the peer, at least
 STYLES: Mapping[str, Style] = {  # what `bench legibility` draws unless told otherwise: the best of those tried
-    "vivid": Style(9, "narrow"),
+    "vivid": Style(9, "narrow", bold=True),
     "clear": Style(8, "narrow", bold=True),
-    "dense": Style(6, bold=True),
+    "dense": Style(6, "wide", bold=True),
 }
 OURS = re.compile(r"⟪[^⟫]*⟫|¬")  # marks that stand for no character of the source
 
@@ -289,7 +289,7 @@ class Plan:
     seeds: tuple[int, ...] = SEEDS
     chars: int = CHARS
     pages: Mapping[str, int] | None = None
-    orders: tuple[bool, ...] = (False, True)  # words as they come, and shuffled
+    mixed: bool = True  # read some pages with their words shuffled, too
     cache: Path | None = None
     full: int = FULL
 
@@ -306,13 +306,19 @@ class Plan:
         widest = max(known.sheet_steps, key=lambda s: s.width * s.height)
         return Sheet(widest.width, widest.height)
 
-    def samples(self) -> Iterator[tuple[str, int, list[TurnText], list[str]]]:
-        """Kind, seed, turns and the phrases planted in them, for each page that is read."""
+    def samples(self) -> Iterator[tuple[str, int, bool, list[TurnText], list[str]]]:
+        """Kind, seed, are words shuffled, turns, and phrases planted in them, for each page that is read.
+
+        Shuffled is the first page of each kind and seed.
+        """
         for kind in KINDS:
             for seed in self.seeds:
                 for part in range((self.pages or PAGES)[kind]):
                     turns = sample(self.corpus[kind], seed, part, self.chars)
-                    yield kind, seed, *(planted(turns, seed) if kind != "tool" else (turns, []))
+                    said, phrases = (turns, []) if kind == "tool" else planted(turns, seed)
+                    yield kind, seed, False, said, phrases
+                    if self.mixed and part == 0:
+                        yield kind, seed, True, shuffled(said, seed), []
 
 
 def measure(plan: Plan, *, peer: bool = True, progress: Progress = lambda told: None) -> Report:
@@ -346,12 +352,9 @@ class Told:
 def drawn_pages(plan: Plan, progress: Progress = lambda told: None) -> Iterator[Told]:
     """The pages that are read, with what stands on them."""
     for tier, style in plan.styles.items():
-        for kind, seed, turns, phrases in plan.samples():
+        for kind, seed, mixed, turns, phrases in plan.samples():
             progress(f"{tier} {style.key}, {kind}, seed {seed}")
-            for mixed in plan.orders:
-                said = shuffled(turns, seed) if mixed else turns
-                page = layout(said, style, plan.sheet)[0]
-                yield _told((tier, kind, seed, mixed), page, said, [] if mixed else phrases)
+            yield _told((tier, kind, seed, mixed), layout(turns, style, plan.sheet)[0], turns, phrases)
 
 
 def _told(what: tuple[str, str, int, bool], page: Layout, turns: Sequence[TurnText], phrases: Iterable[str]) -> Told:
@@ -411,14 +414,12 @@ def _peer_densities(plan: Plan) -> Iterator[Density]:
 
 
 def _peer_readings(plan: Plan, engine: Reader, progress: Progress) -> Iterator[Reading]:
-    for kind, seed, turns, phrases in plan.samples():
+    for kind, seed, mixed, turns, phrases in plan.samples():
         progress(f"{PEER}, {kind}, seed {seed}")
-        for mixed in plan.orders:
-            said = shuffled(turns, seed) if mixed else turns
-            text = "\n".join(turn.text for turn in said)
-            whole, strings, told = (_stands(text, s) for s in ((), _strings(said), () if mixed else phrases))
-            pages = tuple(peer_pages(text) or ())
-            yield _read(engine, Told(PEER, kind, seed, mixed, pages, whole, strings, told))
+        text = "\n".join(turn.text for turn in turns)
+        whole, strings, told = (_stands(text, s) for s in ((), _strings(turns), phrases))
+        pages = tuple(peer_pages(text) or ())
+        yield _read(engine, Told(PEER, kind, seed, mixed, pages, whole, strings, told))
 
 
 def _stands(text: str, strings: Iterable[str]) -> Truth:

@@ -22,6 +22,7 @@ DATA = Path(__file__).parent / "data"
 MAGIC = b"OMATLAS1"
 CELL = 160  # rows of a master from ascender to underscore; a multiple of 4 for the phases
 PHASES = 4  # quarter pixels
+WHOLE = FACES["sans"]  # the natural width, in the parts that faces are told in
 LEVELS = 85  # full ink; times 3 is 255, so three overlapping edges in one pixel cannot overflow a byte
 
 Ints = NDArray[np.int64]
@@ -57,11 +58,11 @@ ATLAS = hashlib.sha256(_read("sans") + _read("sans-bold")).hexdigest()[:10] if D
 class Face:
     """A regular and a bold master as one list of glyphs: `n` is regular, `n + count` the same in bold.
 
-    All faces are made of the same masters; `tenths` is the share of its natural width that a letter is given.
+    All faces are made of the same masters; `twentieths` is the share of its natural width that a letter is given.
     """
 
-    def __init__(self, tenths: int) -> None:
-        self.tenths = tenths
+    def __init__(self, twentieths: int) -> None:
+        self.twentieths = twentieths
         self.regular, self.bold = masters()
         self.count = len(self.regular.codes)
         self.glyph = np.full(0x10000, -1, np.int32)  # by code point; -1 where there is none
@@ -70,7 +71,7 @@ class Face:
         known = np.isin(self.bold.codes, self.regular.codes)
         self.twin[self.glyph[self.bold.codes[known]]] = np.flatnonzero(known)
         strong = np.where(self.twin >= 0, self.bold.advance[self.twin], self.regular.advance)
-        self.advance: Ints = np.concatenate((self.regular.advance, strong)) * tenths // 10
+        self.advance: Ints = np.concatenate((self.regular.advance, strong)) * twentieths // WHOLE
 
     def glyphs(self, codes: NDArray[np.uint32]) -> NDArray[np.int32]:
         """Glyph numbers of code points, -1 where the atlas has none."""
@@ -135,7 +136,7 @@ class Shades:
         if not master.width[index]:
             return np.zeros((self.size, 0), np.uint8)
         down = overlap(int(master.top[index]) * self.size, int(master.height[index]), self.size, self.size)
-        step, cell = self.size * self.face.tenths, 10 * CELL  # a master pixel and a page pixel, in the same unit
+        step, cell = self.size * self.face.twentieths, WHOLE * CELL  # a master pixel and a page pixel, in the same unit
         begin = int(master.left[index]) * step + phase * cell // PHASES
         end = begin + int(master.width[index]) * step
         across = overlap(begin, int(master.width[index]), step, -(-end // cell), cell)

@@ -30,6 +30,7 @@ RULE = 1  # pixels of the rule between gutter and text, with a pixel of paper on
 LEAST_DIGITS = 12  # a box narrower than this many digits is refused
 SLACK = 0.05  # a line may end early by this share of its width to keep a word whole: 97.5 % stay in use
 SEAMS = ",;:/|)]}>-=&\\"  # where a word is cut rather than elsewhere
+SIGNS = ",;:.[]{}()"  # bold in a bold style: at 9 pixels one engine took a third fewer of them for another
 NAME = 24  # characters of a speaker's name that are shown
 
 Ints = NDArray[np.int64]
@@ -98,7 +99,7 @@ def shape(text: str, style: Style) -> Shape:
     font, codes = face(style.face), points(text)
     glyphs = font.glyphs(codes)
     if style.bold:
-        glyphs = glyphs + np.int32(font.count) * salient(text)
+        glyphs = glyphs + np.int32(font.count) * (salient(text) | np.isin(codes, points(SIGNS)))
     edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(font.advance[glyphs])))
     space = codes == ord(" ")
     soft = np.append(space, False)

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from optical_memory.errors import ConfigError
 
 SIZES = range(5, 25)  # line pitches in pixels: below 5 nothing is readable, above 24 text is cheaper
-FACES = {"sans": 10, "narrow": 9}  # name -> tenths of its natural width that a letter is given
+FACES = {"sans": 20, "narrow": 18, "wide": 23}  # name -> twentieths of its natural width that a letter is given
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a tier is drawn. `size` is the line pitch in pixels (ascender to descender), 5 to 24; `face` is "sans" or
-    "narrow", the same letters at nine tenths of their width.
+    """How a tier is drawn. `size` is the line pitch in pixels (ascender to descender), 5 to 24; `face` is "sans",
+    "narrow" or "wide": the same letters at nine tenths of their width, or at 23 twentieths.
 
     Raises `ConfigError` for a size or face that is not shipped.
     """
 
     size: int
     face: str = "sans"
-    bold: bool = False  # draw salient strings (ids, numbers, dates, mails, names, negations) bold
+    bold: bool = False  # draw salient strings (ids, numbers, dates, mails, names, negations) and small signs bold
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:

@@ -21,7 +21,7 @@ anything = st.text(st.characters(exclude_categories=()), max_size=400)
 turns = st.lists(anything, min_size=1, max_size=12).map(
     lambda texts: [TurnText(n, "user" if n % 2 else "assistant", text) for n, text in enumerate(texts, 1)]
 )
-styles = st.builds(Style, st.integers(5, 24), st.sampled_from(("sans", "narrow")), st.booleans())
+styles = st.builds(Style, st.integers(5, 24), st.sampled_from(("sans", "narrow", "wide")), st.booleans())
 sheets = st.builds(Sheet, st.integers(448, 900), st.integers(60, 500), st.sampled_from((1, 28, 32)), st.booleans())
 
 

@@ -19,7 +19,7 @@ from optical_memory.pages.layout import MARGIN, TOP
 from optical_memory.pages.render import RULE_GREY, pixels
 
 SHEET = Sheet(448, 448, 28)
-FACE = st.sampled_from(("sans", "narrow"))
+FACE = st.sampled_from(("sans", "narrow", "wide"))
 SHADES = " .:*#"  # paper to full ink
 
 GOLDEN_12 = """

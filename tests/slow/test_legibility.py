@@ -17,9 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("engine", bench.READERS)
 def test_tiers_fall_in_what_is_read_and_rise_in_density(engine: str, tmp_path: Path):
     pages = dict.fromkeys(bench.KINDS, 1)
-    plan = Plan(
-        STYLES, readers=(engine,), seeds=(5,), chars=1_500, pages=pages, orders=(False,), cache=tmp_path / "lines"
-    )
+    plan = Plan(STYLES, readers=(engine,), seeds=(5,), chars=1_500, pages=pages, mixed=False, cache=tmp_path / "lines")
     try:
         report = measure(plan, peer=False)
     except MissingExtraError as error:
