@@ -145,7 +145,7 @@ class Books:
     def __init__(self) -> None:
         self._numbers, self._lock = count(1), threading.Lock()
         self._last: Kept[str, Context] = Kept(THREADS)
-        self._noted: Kept[int, NewUsage] = Kept(THREADS)  # stored ones too: a bill may come after the answer is remembered
+        self._noted: Kept[int, NewUsage] = Kept(THREADS)  # stored ones too: a bill may come after the next turn
         self._pending: dict[str, dict[int, NewUsage]] = {}
         self._learned: dict[str, Correction] = {}
         self._warned: set[str] = set()
@@ -171,9 +171,7 @@ class Books:
         if call is None:
             call = call_of(context, self._last.get(context.thread), at)
             self._last.put(context.thread, _bare(context))
-        return replace(
-            call, billed=usage.tokens, output=usage.output, cache_read=usage.read, cache_write=usage.written
-        )
+        return replace(call, billed=usage.tokens, output=usage.output, cache_read=usage.read, cache_write=usage.written)
 
     def take(self, thread: str) -> list[NewUsage]:
         """The calls of a thread that are not stored yet; the caller stores them, or gives them `back`."""

@@ -108,8 +108,8 @@ def test_bills_above_the_prediction_leave_room_in_the_budget(make, clock, caplog
     assert memory.stats().calls["correction"] == pytest.approx({"claude-opus-4-5": 1.1}, abs=0.01)
     assert caplog.text.count("more input tokens than predicted") == 1
     again = make(**CLAUDE)  # another process starts from what is stored
-    for memory in (memory, again):
-        context = memory.project(long_talk(151), thread="t", reserved=500)
+    for each in (memory, again):
+        context = each.project(long_talk(151), thread="t", reserved=500)
         assert (context.tokens + context.reserved) * 1.09 <= 6_000
         assert context.reserved == 500
 
