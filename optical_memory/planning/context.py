@@ -1,9 +1,9 @@
 """Budget to segments: which span is shown at which tier, in what order, and what was left out.
 
 The unit is a span: a run of whole turns that share a page, or a turn that stays text. Choosing tiers is rate-distortion
-allocation: maximise the sum of weight x readable(tier) x information under a number of tokens. The choice is greedy on the
-upper convex hull of each span's (tokens, value) points, which is optimal but for the last step that does not fit
-(Shoham and Gersho, "Efficient bit allocation for an arbitrary set of quantizers", 1988).
+allocation: maximise the sum of weight x readable(tier) x information under a number of tokens. The choice is exact for
+small cases, and above them greedy on the upper convex hull of each span's (tokens, value) points, which is optimal but for
+the last step that does not fit (Shoham and Gersho, "Efficient bit allocation for an arbitrary set of quantizers", 1988).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ PREAMBLE = (
     "times, ⟨U+…⟩ not drawn. Listed exact strings are right where a picture differs. Unreadable or missing: use "
     "recall_memory, do not guess."
 )
+EXACT = 6_000  # tokens up to which the choice among at most 64 spans is exact: a few milliseconds
+NEWER = 1e-9  # decides between equals: a newer span rather than an older one
 LOWERED = "[system message of this conversation]"  # before a system message in the middle of a talk, shown as a user's
 
 
@@ -104,12 +106,41 @@ def choices(span: Span) -> list[Tier]:
 
 
 def allocate(spans: Sequence[Span], room: int) -> list[Tier] | None:
-    """A tier for each span, at most `room` tokens in all; None if not even the cheapest choices fit."""
+    """A tier for each span, at most `room` tokens in all; None if not even the cheapest choices fit.
+
+    Exact, by dynamic programming over tokens, for small cases; greedy on convex hulls above that.
+    """
     hulls = [_hull(span) for span in spans]
+    if room < sum(hull[0][0] for hull in hulls):
+        return None
+    if room <= EXACT and len(spans) <= 64:
+        return _exact([_points(span) for span in spans], room)
+    return _greedy(hulls, room)
+
+
+def _exact(points: Sequence[Sequence[Point]], room: int) -> list[Tier]:
+    """The best choice: `best[t]` is the most value for at most t tokens, `taken` which point of each span gave it."""
+    import numpy as np
+
+    best, taken = np.zeros(room + 1), []
+    for options in points:
+        tried = np.full((len(options), room + 1), -np.inf)
+        for row, (cost, value, _) in enumerate(options):
+            if cost <= room:
+                tried[row, cost:] = best[: room + 1 - cost] + value * (1 + len(taken) * NEWER)
+        taken.append(tried.argmax(axis=0))
+        best = tried.max(axis=0)
+    chosen: list[Tier] = []
+    for options, choice in zip(reversed(points), reversed(taken), strict=True):
+        cost, _, tier = options[int(choice[room])]
+        chosen.append(tier)
+        room -= cost
+    return chosen[::-1]
+
+
+def _greedy(hulls: Sequence[Sequence[Point]], room: int) -> list[Tier]:
     chosen = [hull[0] for hull in hulls]
     left = room - sum(cost for cost, _, _ in chosen)
-    if left < 0:
-        return None
     for _, index, level in _steps(hulls):
         extra = hulls[index][level][0] - chosen[index][0]
         if chosen[index] is hulls[index][level - 1] and extra <= left:
@@ -130,13 +161,18 @@ def _steps(hulls: Sequence[Sequence[Point]]) -> list[tuple[float, int, int]]:
     return [(slope, -index, level) for slope, index, level in sorted(steps)]
 
 
-def _hull(span: Span) -> list[Point]:
-    """The upper convex hull of a span's (tokens, value) points, cheapest first."""
+def _points(span: Span) -> list[Point]:
+    """What the span can be shown at: (tokens, value, tier), cheapest first."""
     value = span.weight * span.information
-    points = sorted((span.costs.get(t, 0), -value * span.readable[t], t) for t in choices(span))
+    found = sorted((span.costs.get(t, 0), -value * span.readable[t], t) for t in choices(span))
+    return [(cost, -negative, tier) for cost, negative, tier in found]
+
+
+def _hull(span: Span) -> list[Point]:
+    """The upper convex hull of a span's points, cheapest first."""
     hull: list[Point] = []
-    for cost, negative, tier in points:
-        point: Point = (cost, -negative, tier)
+    for point in _points(span):
+        cost = point[0]
         if hull and point[1] <= hull[-1][1]:
             continue
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-2], point):

@@ -19,7 +19,7 @@ from optical_memory.planning.strength import is_instruction, strength
 from optical_memory.planning.tiers import DRAWN, Tier
 
 PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
-SMALLEST = 240  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
+SMALLEST = 150  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
 CARD_CHARS = (60, 160)  # a card's length: a twelfth of its span within these bounds
 DRAWABLE = 0.98  # below this share of drawable characters a turn stays text
 
@@ -145,9 +145,10 @@ def _batches(
 
 
 def _style(profile: Profile, tier: Tier) -> Style | None:
-    """The style of a tier, or of the faintest drawn tier where the wanted one is not drawn."""
+    """The style of a tier; of the sharpest drawn one for text, of the faintest for cards and where the tier is not drawn."""
+    drawn = [profile.tiers[t] for t in DRAWN if profile.tiers.get(t) is not None]
     wanted = profile.tiers.get(tier)
-    return wanted or next((profile.tiers[t] for t in reversed(DRAWN) if profile.tiers.get(t) is not None), None)
+    return wanted or (drawn[0 if tier == "text" else -1] if drawn else None)
 
 
 def _split(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[list[TurnText]]:
