@@ -135,3 +135,28 @@ async def test_async_leaves_nothing_either(make):
     with pytest.raises(ConnectionError):
         await agent(Scripted(play=play), memory, strict=False).ainvoke(say("Hello"))
     assert memory.threads() == []
+
+
+class Redacting(AgentMiddleware):
+    """Takes a number out of every answer, as PII middleware does."""
+
+    def after_model(self, state, runtime):
+        last = state["messages"][-1]
+        return {"messages": [AIMessage(last.text.replace("4111 1111", "[card]"), id=last.id)]}
+
+
+def test_what_other_middleware_takes_out_of_an_answer_is_never_stored(make):
+    """The answer is remembered from the state at the end of the run, not from the model's own response."""
+    from langchain.agents import create_agent
+
+    from optical_memory.langchain import OpticalMemoryMiddleware
+
+    memory, model = make(), Scripted(play=lambda _: AIMessage("The number is 4111 1111."))
+    middleware = [Redacting(), OpticalMemoryMiddleware(memory, strict=True)]
+    runner = create_agent(model, [], middleware=middleware, checkpointer=InMemorySaver())
+    for question in ("first", "second"):
+        runner.invoke(say(question), on("t"))
+    assert [t.text for t in memory.turns("t")][1::2] == ["The number is [card]."] * 2
+    memory.close()
+    files = memory.store.path.parent.glob("memory.db*")
+    assert not any(b"4111 1111" in file.read_bytes() for file in files)
