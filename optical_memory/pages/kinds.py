@@ -16,6 +16,7 @@ from optical_memory.pages.marks import INDENT, NEWLINE, PARAGRAPH, visible
 
 FENCE = re.compile(r"^([ \t]*(`{3,}|~{3,})[^\n`]*\n.*?^[ \t]*\2[ \t]*$)", re.MULTILINE | re.DOTALL)
 STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
+INLINE = re.compile(r"(?:(?<=[\s(\[{\"*:,/|])|^)`(?=[^`\s'])([^`'\n]{1,200})(?<=\S)`(?![`\w])", re.MULTILINE)
 TABLE_RULE = re.compile(r"(?<=\|)[ \t]*\n[ \t]*\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$", re.MULTILINE)
 TABLE_ROW = re.compile(r"^[ \t]*\|(?=[^\n]*\w)([^|\n]*\|.*)\|[ \t]*$", re.MULTILINE)
 NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
@@ -47,8 +48,11 @@ def _tidy(block: tuple[str, str]) -> str:
 
 
 def markdown(text: str) -> str:
-    """Emphasis by one star instead of two; tables without padding, outer bars and the rule below the header."""
+    """Emphasis by one star instead of two, code in a sentence by apostrophes instead of backticks, which at 9 pixels two
+    engines read wrong more often than all else together; tables without padding, outer bars and the rule below the header.
+    """
     text = STRONG.sub(r"*\1*", text) if "**" in text else text
+    text = INLINE.sub(r"'\1'", text) if "`" in text else text
     if "|" not in text:
         return text
     return TABLE_ROW.sub(lambda row: re.sub(r"[ \t]*\|[ \t]*", " | ", row[1].strip()), TABLE_RULE.sub("", text))

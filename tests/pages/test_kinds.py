@@ -92,3 +92,10 @@ def test_hostile_repetition_takes_linear_time(unit):
     start = time.perf_counter()
     normalise(unit * (200_000 // len(unit)))
     assert time.perf_counter() - start < 2.0  # alone about 0.05 seconds; quadratic work would take minutes
+
+
+def test_code_in_a_sentence_stands_in_apostrophes_and_code_blocks_keep_their_backticks():
+    assert normalise("call `run(x)`, then (`a_b`): `done`.") == "call 'run(x)', then ('a_b'): 'done'."
+    for kept in ("a=`date`", "it`s", "`it's`", "``", "` x `", "one ` two"):
+        assert normalise(kept) == kept.strip()
+    assert normalise("```sh\necho `date`\n```") == "```sh↵echo `date`↵```"
