@@ -16,6 +16,7 @@ from optical_memory.pages.marks import INDENT, NEWLINE, PARAGRAPH, visible
 
 FENCE = re.compile(r"^([ \t]*(`{3,}|~{3,})[^\n`]*\n.*?^[ \t]*\2[ \t]*$)", re.MULTILINE | re.DOTALL)
 STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
+FENCES = re.compile(r"^([ \t]*)`{3,}(?=[ \t]*[\w+#.-]*[ \t]*$)", re.MULTILINE)  # of a fence: one says as much as three
 INLINE = re.compile(r"(?:(?<=[\s(\[{\"*:,/|])|^)`(?=[^`\s'])([^`'\n]{1,200})(?<=\S)`(?![`\w])", re.MULTILINE)
 TABLE_RULE = re.compile(r"(?<=\|)[ \t]*\n[ \t]*\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$", re.MULTILINE)
 TABLE_ROW = re.compile(r"^[ \t]*\|(?=[^\n]*\w)([^|\n]*\|.*)\|[ \t]*$", re.MULTILINE)
@@ -28,7 +29,8 @@ DEEP = 6  # levels of indentation that are drawn one by one
 
 def normalise(text: str) -> str:
     """The text as it is drawn: one line, visible characters and marks only."""
-    return flat(visible("".join(_tidy(part) for part in blocks(text))))
+    drawn = "".join(_tidy(part) for part in blocks(text))
+    return flat(visible(FENCES.sub(r"\1`", drawn) if "```" in drawn else drawn))
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
