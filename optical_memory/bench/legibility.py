@@ -103,8 +103,9 @@ class Report:
         return chars, sum((r.strings for r in found), Strings()), sum((r.phrases for r in found), Strings())
 
     def chars(self, tier: str, **where: Any) -> float:
-        """Share of characters read, mean of the readers."""
-        return fmean(self.total(tier, reader=name, **where)[0].value for name in self.readers)
+        """Share of characters read, mean of the readers and kinds: each kind counts as much as it does in the density."""
+        found = (self.total(tier, **{"reader": n, "kind": kind, **where})[0] for n in self.readers for kind in KINDS)
+        return fmean([chars.value for chars in found if chars.of] or [0.0])
 
     def hard(self, tier: str, **where: Any) -> float:
         """Share of exact strings read right, mean of the readers."""
