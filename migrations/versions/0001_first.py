@@ -144,6 +144,8 @@ def _messages() -> None:
         _text("data"),
         _to("message", "turn_id", "turn"),
     )
+    marked = sa.text("pinned OR recalls > 0")
+    op.create_index("ix_turn_marked", "turn", ["branch_id", "number"], sqlite_where=marked, postgresql_where=marked)
     _index("message", "turn_id", "position", unique=True)
     _index("message", "thread_id", "external_id")
     _index("message", "thread_id", "chain")

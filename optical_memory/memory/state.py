@@ -51,8 +51,9 @@ def _pages(reader: Reader, path: Path, plan: Plan, standing: PlanRow | None) -> 
     """The pages that the plan shows; all of them where there is no plan yet."""
     if standing is None:
         return reader.pages(path)
-    shown = [s.turns[0] for s in plan.segments if s.page is not None and s.turns]
-    return reader.pages(path, from_number=min(shown, default=plan.through + 1))
+    shown = reader.pages_by_id(s.page for s in plan.segments if s.page is not None)
+    later = reader.pages(path, from_number=plan.through + 1)
+    return sorted({p.id: p for p in (*shown, *later)}.values(), key=lambda p: p.first)
 
 
 def _shown(pages: Sequence[PageRow], plan: Plan, standing: PlanRow | None) -> list[tuple[PageRow, Tier]]:

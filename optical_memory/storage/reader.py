@@ -18,6 +18,7 @@ from ..errors import HashMismatchError, StoreError
 from . import rows, search
 from .rows import Path, PlacedMessage, Range, ThreadRow
 from .schema import (
+    MARKED,
     branch,
     change,
     columns,
@@ -46,7 +47,7 @@ THREAD_BY_KEY = sa.select(*_THREAD).where(thread.c.key == _b("key"))
 THREAD_BY_ID = sa.select(*_THREAD).where(thread.c.id == _b("id"))
 _BRANCHES = sa.select(branch.c.id, branch.c.parent_id, branch.c.after).where(branch.c.thread_id == _b("t"))
 _TURNS = sa.select(*columns(turn, rows.TurnRow)).where(*_ON_SPAN).order_by(turn.c.number)
-_MARKED = _TURNS.where(sa.or_(turn.c.pinned, turn.c.recalls > 0))
+_MARKED = _TURNS.where(sa.text(f"({MARKED})"))
 _SUMS = sa.select(
     sa.func.count(),
     *(sa.func.coalesce(sa.func.sum(turn.c[name]), 0) for name in ("chars", "tokens", "messages", "calls")),
@@ -198,6 +199,11 @@ class Reader:
     def pages(self, path: Path, *, from_number: int | None = None) -> list[rows.PageRow]:
         """Pages that lie wholly on the path, oldest first; from the one that holds turn `from_number` on."""
         return self._spans(_PAGES, rows.PageRow, rows.clip(path, from_number or 1))
+
+    def pages_by_id(self, ids: Iterable[int]) -> list[rows.PageRow]:
+        """These pages, in the order of their turns."""
+        query = sa.select(*columns(page, rows.PageRow)).order_by(page.c.first)
+        return self._in(query, page.c.id, ids, rows.PageRow)
 
     def page_at(self, path: Path, number: int) -> rows.PageRow | None:
         """The page that holds turn `number`, if it is sealed."""

@@ -146,6 +146,7 @@ branch = _table(
     sa.Index(None, "thread_id"),
     sa.Index(None, "parent_id"),
 )
+MARKED = "pinned OR recalls > 0"  # turns that a plan must look for however old they are: few, so they have an index
 turn = _table(
     "turn",
     sa.Column("thread_id", Id, nullable=False),
@@ -170,6 +171,7 @@ turn = _table(
     _when("created_at", null=True),
     _when("stored_at"),
     sa.UniqueConstraint("branch_id", "number"),
+    sa.Index("ix_turn_marked", "branch_id", "number", sqlite_where=sa.text(MARKED), postgresql_where=sa.text(MARKED)),
 )
 message = _table(
     "message",
