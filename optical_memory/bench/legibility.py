@@ -406,9 +406,10 @@ def _long(plan: Plan, kind: str, seed: int) -> list[TurnText]:
 
 
 def _peer_densities(plan: Plan) -> Iterator[Density]:
+    """Of its pages as they are, part-empty. Lines beyond a page it drops without a word; they count as drawn, in its favour."""
     for kind in KINDS:
         for seed in plan.seeds:
-            text = "\n".join(turn.text for turn in _long(plan, kind, seed))[:30_000]
+            text = "\n".join(turn.text for turn in _long(plan, kind, seed))[:60_000]
             pages = peer_pages(text) or []
             value = 1000 * len(text) / (len(pages) * PEER_SIDE**2)
             yield Density(PEER, kind, seed, value, value)
