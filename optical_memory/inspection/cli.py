@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+import optical_memory.inspection.measuring as measuring
+import optical_memory.inspection.opening as opening
+import optical_memory.inspection.output as output
 from optical_memory.errors import ConfigError, OpticalMemoryError, StoreError, TranscriptError
-from optical_memory.inspection import measuring, opening, output
 from optical_memory.inspection.options import Db, Json, ProfileFile, Thread, Turns, Yes, turn_numbers, turn_span
 
 if TYPE_CHECKING:

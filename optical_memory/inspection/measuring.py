@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import optical_memory.inspection.opening as opening
+import optical_memory.inspection.output as output
 from optical_memory.errors import ConfigError
-from optical_memory.inspection import opening, output
 from optical_memory.inspection.options import Db, Json, ProfileFile, Yes
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from optical_memory.inspection import output
+import optical_memory.inspection.output as output
 from optical_memory.inspection.output import console, number, one_line, safe, size, turn_range
 
 Row = Mapping[str, Any]

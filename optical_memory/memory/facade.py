@@ -16,18 +16,22 @@ from math import ceil
 from pathlib import Path as FilePath
 from typing import Any, cast
 
+import optical_memory.memory.books as books
+import optical_memory.memory.ingest as ingest
+import optical_memory.memory.keep as keep
+import optical_memory.memory.pictures as pictures
+import optical_memory.memory.recollect as recollect
 from optical_memory import config as configuration
 from optical_memory.config import DEFAULT_BUDGET, MemoryConfig
 from optical_memory.cost import Profile, count_o200k, counter_name, profile
 from optical_memory.cost import known as known_model
 from optical_memory.cost.ledger import LEARNED
 from optical_memory.errors import BudgetError, ConfigError, StoreError, ThreadNotFoundError
-from optical_memory.memory import books, ingest, keep, pictures, recollect
 from optical_memory.memory.accounts import ThreadLedger, account, sizes
 from optical_memory.memory.assemble import Context
 from optical_memory.memory.pictures import PNGs
 from optical_memory.memory.show import Contexts, Shown
-from optical_memory.memory.state import load, plan_key
+from optical_memory.memory.state import load, plan_key, sealed
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
 from optical_memory.memory.view import View
 from optical_memory.messages import Turn, as_given, from_stored, injected, read
@@ -483,18 +487,14 @@ class OpticalMemory:
         settings = self.settings()
         with self.store.read() as reader:
             _, path = self._path(reader, thread)
-            state, _ = load(reader, path, settings, 0, self._clock(), True)
-            numbers = {p.id: p.number for p in reader.pages(path)}
             found = []
-            for span in state.spans:
+            for page, span in sealed(reader, path, settings):
                 look = span.looks.get(tier or span.tier)
-                if look is None or span.page is None:
+                if look is None:
                     continue
-                have = pictures.stored_one(reader, span.page, look.name)
+                have = pictures.stored_one(reader, page.id, look.name)
                 images = have or pictures.draw(pictures.texts(reader.turns(path, span.first, span.last), span), look)
-                found += _as_pages(
-                    numbers[span.page], span.first, span.last, tier or span.tier, look.sizes, images, settings
-                )
+                found += _as_pages(page.number, span.first, span.last, tier or span.tier, look.sizes, images, settings)
         return found
 
     def stats(self, thread: str | None = None) -> Stats:

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import optical_memory.memory.pictures as pictures
+import optical_memory.memory.recollect as recollect
 from optical_memory.errors import HashMismatchError
-from optical_memory.memory import pictures, recollect
 from optical_memory.memory.assemble import Context, assemble
 from optical_memory.memory.kept import Kept
 from optical_memory.memory.state import plan_key

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from optical_memory.memory import recollect
+import optical_memory.memory.recollect as recollect
 from optical_memory.pages import RENDERER
 from optical_memory.planning.context import Plan
 from optical_memory.planning.seal import looks, sheet_for
@@ -45,6 +45,14 @@ def load(
         end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, sum(r.tokens for r in recalled), ladder
     )
     return state, standing
+
+
+def sealed(reader: Reader, path: Path, settings: Settings) -> list[tuple[PageRow, Known]]:
+    """Every page of the path, and how it is held by the plan in force."""
+    standing = reader.plan(path, plan_key(settings))
+    plan = Plan.from_json(standing.body) if standing else Plan()
+    shown = _shown(reader.pages(path), plan, standing)
+    return [(page, _known(reader, path, page, tier, settings)) for page, tier in shown]
 
 
 def _pages(reader: Reader, path: Path, plan: Plan, standing: PlanRow | None) -> list[PageRow]:
@@ -158,4 +166,4 @@ def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
-__all__ = ["details", "load", "plan_key", "sealed_as"]
+__all__ = ["details", "load", "plan_key", "sealed", "sealed_as"]

@@ -122,7 +122,7 @@ def _exact(points: Sequence[Sequence[Point]], room: int) -> list[Tier]:
     """The best choice: `best[t]` is the most value for at most t tokens, `taken` which point of each span gave it."""
     import numpy as np
 
-    best, taken = np.zeros(room + 1), []
+    best, taken = np.zeros(room + 1), list[Any]()
     for options in points:
         tried = np.full((len(options), room + 1), -np.inf)
         for row, (cost, value, _) in enumerate(options):

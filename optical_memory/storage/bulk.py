@@ -10,7 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from . import search
+import optical_memory.storage.search as search
+
 from .rows import ForgottenRows, Path, ThreadRow, clip
 from .schema import branch, change, image, message, page, plan, recalled, step, thread, turn, usage, view
 

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+import optical_memory.storage.rows as rows
+import optical_memory.storage.search as search
+
 from ..errors import HashMismatchError, StoreError
-from . import rows, search
 from .rows import Path, PlacedMessage, Range, ThreadRow
 from .schema import (
     MARKED,

@@ -21,8 +21,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+import optical_memory.storage.care as care
+import optical_memory.storage.engine as engine
+import optical_memory.storage.migrate as migrate
+
 from ..errors import ReadOnlyError, SchemaError, StoreError
-from . import care, engine, migrate
 from .reader import Reader
 from .schema import HEAD
 from .writer import Writer

@@ -14,8 +14,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+import optical_memory.storage.bulk as bulk
+import optical_memory.storage.rows as rows
+import optical_memory.storage.search as search
+
 from ..errors import StoreError, ThreadNotFoundError
-from . import bulk, rows, search
 from .reader import CHUNK, THREAD_BY_ID, THREAD_BY_KEY, Reader, T
 from .rows import Path, ThreadRow, end
 from .schema import (

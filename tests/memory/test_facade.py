@@ -255,6 +255,17 @@ def test_a_recalled_turn_behind_the_handle_comes_back_into_view(make):
     assert {t.number: t.tier for t in memory.turns("t")}[hidden] != "handle"
 
 
+def test_every_sealed_page_can_be_looked_at_as_it_would_be_at_any_tier(make):
+    """Also those behind the handle."""
+    memory = make(budget=1_500, keep=("turns", 4))
+    memory.remember("t", talk(801))
+    memory.context("t")
+    hidden = [t.number for t in memory.turns("t") if t.tier == "handle"]
+    vivid = memory.pages("t", tier="vivid")
+    assert any(p.turns[0] <= hidden[0] <= p.turns[1] for p in vivid)
+    assert {p.tier for p in memory.pages("t")} <= set(DRAWN)
+
+
 def test_forgetting_leaves_no_byte_behind(make):
     """A turn, or all of a thread: text, index, images, log."""
     memory = make(budget=1_500)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import optical_memory.inspection.looking as looking
 from optical_memory.cost import profile
-from optical_memory.inspection import looking
 from optical_memory.inspection.looking import Part
 from optical_memory.planning.tiers import DRAWN
 

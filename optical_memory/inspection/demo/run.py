@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import optical_memory.inspection.output as output
 from optical_memory.errors import MissingExtraError
-from optical_memory.inspection import output
 from optical_memory.inspection.demo.measure import HELD, Recalled, Shown, measure
 from optical_memory.inspection.importing import progress, transcript
 from optical_memory.inspection.output import note, one_line, safe, turn_range
