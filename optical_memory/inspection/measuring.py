@@ -209,3 +209,34 @@ def bench_context(
     with tempfile.TemporaryDirectory() as folder, progress("timing", 2) as shown:
         found = times((1_000, turns), Path(folder), model, shown.advance)
     output.show(found, json, tables.times)
+
+
+@bench_app.command("render")
+def bench_render(
+    size: Annotated[int, typer.Option(min=5, max=24, help="Line pitch in pixels.")] = 8,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each; the best and the median are told.")] = 15,
+    json: Json = False,
+) -> None:
+    """Time drawing a page against Pillow's own text, and against un-locc where it is installed."""
+    from optical_memory.bench.render import command
+
+    _told(command(size, runs), json)
+
+
+@bench_app.command("legibility")
+def bench_legibility(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A folder of conversations; else text of Python's own.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=9, help="Samples of each kind of text.")] = 3,
+    json: Json = False,
+) -> None:
+    """Measure how dense pages are and how much of them two OCR engines read (extra ocr; takes minutes)."""
+    from optical_memory.bench.legibility import command
+
+    _told(command(data, seeds=seeds, progress=output.note), json)
+
+
+def _told(report: Any, json: bool) -> None:
+    """A report as it prints itself, or its rows as one JSON document."""
+    output.show({"rows": report.rows()}, json, lambda _: output.say(str(report)))
