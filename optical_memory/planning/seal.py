@@ -204,7 +204,13 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], settings: Settings) -> Know
     return Known(
         draft.first, draft.last, sum(settings.turn(row) for row in rows), draft.looks,
         headlines(texts, min(high, max(low, chars // 12))), tuple(rank(strings)[:STRINGS_PER_SPAN]),
-        importance=max((strength(r.importance, r.recalls, r.weight) for r in rows), default=0.0), guard=draft.guard,
+        importance=_mean_strength(rows), guard=draft.guard,
         recalls=max((r.recalls for r in rows), default=0), since=rows[-1].created_at or rows[-1].stored_at, chars=chars,
         raw=sum(row.tokens for row in rows),
     )  # fmt: skip
+
+
+def _mean_strength(rows: Sequence[StoredTurn]) -> float:
+    """Strength of a span: its turns' by their tokens. The strongest turn alone would make all long spans alike."""
+    whole = sum(max(1, r.tokens) for r in rows)
+    return sum(strength(r.importance, r.recalls, r.weight) * max(1, r.tokens) for r in rows) / whole
