@@ -10,6 +10,7 @@ Never `open()` the database file in a process that uses it: closing any descript
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import secrets
@@ -225,6 +226,11 @@ def typed_errors(where: str) -> Iterator[None]:
         raise StoreError(f"{where}: a value cannot be stored: {error.orig}") from error
     except sqlite3.Error as error:
         raise _typed(error, where) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:  # SQLite quotes a damaged schema in its own message
+        raise StoreError(
+            f"{where} holds bytes that are no text ({error.reason if isinstance(error, UnicodeDecodeError) else error.msg}): "
+            f"run `optical-memory db check`, or restore it"
+        ) from error
 
 
 def _typed(error: BaseException | None, where: str) -> StoreError:
