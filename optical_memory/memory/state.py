@@ -41,9 +41,8 @@ def load(
     anchor = next((t.number for t in reversed(fresh) if t.role == "user"), standing.anchor if standing else 0)
     spans = _with_gaps(plan, _strengthened(reader, path, spans, plan, standing, anchor, settings))
     recalled = reader.recalled(path, key, since=standing.anchor if standing else 0)
-    state = State(
-        end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, sum(r.tokens for r in recalled), ladder
-    )
+    extra = sum(r.tokens for r in recalled if r.anchor > plan.through)  # what a step has sealed took its own along
+    state = State(end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, extra, ladder)
     return state, standing
 
 

@@ -218,6 +218,32 @@ def test_what_the_newest_message_asks_for_comes_back_before_it_and_stays(make):
     assert [m.content for m in later.messages[: len(context.messages)]] == [m.content for m in context.messages]
 
 
+def test_what_came_back_by_itself_counts_only_while_it_is_shown(make):
+    """After a step within the run has sealed its anchor's place, the figure and the messages agree again."""
+    memory = make(budget=1_500, recall=("tokens", 300))
+    question = {"role": "user", "content": "What was ticket HX-1010 about?", "id": "q"}
+    rows = [*talk(200), question]
+    memory.remember("t", rows)
+    memory.context("t")
+    assert any(s.kind == "recalled" for s in memory.context("t", query=question["content"]).segments)
+    for n in range(12):
+        call = {"id": f"c{n}", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        rows.append({"role": "assistant", "content": None, "tool_calls": [call], "id": f"a{n}"})
+        rows.append(
+            {
+                "role": "tool",
+                "tool_call_id": f"c{n}",
+                "content": f"supper was served at {n} o'clock " * 12,
+                "id": f"r{n}",
+            }
+        )
+        memory.remember("t", rows)
+        context = memory.context("t")
+        assert context.tokens <= 1_500
+        assert f"{context.tokens:,} of" in memory.explain("t")
+    assert memory.steps("t")[-1].reason == "forced"
+
+
 def test_a_pinned_turn_stays_text_however_old(make):
     """Pinned before it is sealed, inside a page, or behind the handle: from the next user message on it is text."""
     memory = make(budget=1_500, keep=("turns", 4))
