@@ -30,6 +30,7 @@ RULE = 1  # pixels of the rule between gutter and text, with a pixel of paper on
 LEAST_DIGITS = 12  # a box narrower than this many digits is refused
 SLACK = 0.05  # a line may end early by this share of its width to keep a word whole: 97.5 % stay in use
 SEAMS = ",;:/|)]}>-=&\\"  # where a word is cut rather than elsewhere
+STUB = 3  # letters: less of a turn is not begun at a line's end, right behind its mark
 SIGNS = ",;:.[]{}()"  # bold in a bold style: at 9 pixels one engine took a third fewer of them for another
 NAME = 24  # characters of a speaker's name that are shown
 
@@ -125,7 +126,7 @@ def broken(text: Shape, start: int, room: int, slack: int, wrap: int) -> tuple[i
     if soft > start and limit - int(text.edge[soft]) <= slack:
         return soft, _past_blanks(text, soft), False
     hard = int(text.edge.searchsorted(limit - wrap, "right")) - 1
-    if hard <= start:
+    if hard - start < STUB:
         return start, start, False
     seam = int(text.seam[hard])
     cut = seam if seam > start and limit - int(text.edge[seam]) <= slack // 3 else hard

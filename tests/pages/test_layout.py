@@ -167,3 +167,12 @@ def test_equal_layouts_have_equal_keys_and_any_change_changes_them():
     other = layout([TurnText(2, "user", "Hi.")], Style(8), SHEET)[0]
     assert one == two
     assert len({one, two, other}) == 2
+
+
+def test_a_turn_is_not_begun_with_a_letter_or_two_at_the_end_of_a_line():
+    """At whatever place of the line its mark ends, three letters stand there or the turn goes on with the next line."""
+    for filler in range(80, 220):
+        turns = [TurnText(1, "user", ("illicit little " * 16)[:filler]), TurnText(2, "assistant", "They were stoked")]
+        lines = layout(turns, Style(9), Sheet(336, 280, 28))[0].lines()
+        stubs = [line for line in lines if line.endswith(("⟫T¬", "⟫Th¬"))]
+        assert not stubs, lines
