@@ -54,6 +54,17 @@ def sealed(reader: Reader, path: Path, settings: Settings) -> list[tuple[PageRow
     return [(page, _known(reader, path, page, tier, settings)) for page, tier in shown]
 
 
+def held(reader: Reader, path: Path, number: int, settings: Settings) -> tuple[PageRow, Known] | None:
+    """The page that holds turn `number`, and how the plan in force holds it; None where the turn is not sealed."""
+    page = reader.page_at(path, number)
+    if page is None:
+        return None
+    standing = reader.plan(path, plan_key(settings))
+    plan = Plan.from_json(standing.body) if standing else Plan()
+    _, tier = _shown([page], plan, standing)[0]
+    return page, _known(reader, path, page, tier, settings)
+
+
 def _pages(reader: Reader, path: Path, plan: Plan, standing: PlanRow | None) -> list[PageRow]:
     """The pages that the plan shows; all of them where there is no plan yet."""
     if standing is None:
@@ -165,4 +176,4 @@ def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
-__all__ = ["details", "load", "plan_key", "sealed", "sealed_as"]
+__all__ = ["details", "held", "load", "plan_key", "sealed", "sealed_as"]
