@@ -14,7 +14,7 @@ from optical_memory.messages import SOURCE
 from optical_memory.planning.tiers import DRAWN
 
 if TYPE_CHECKING:
-    from optical_memory.memory import Change, Context, Hit, OpticalMemory, Page, Step, ThreadInfo
+    from optical_memory.memory import Change, Context, Hit, OpticalMemory, Page, Step, ThreadInfo, ThreadLedger
     from optical_memory.messages import Turn
     from optical_memory.planning.context import Segment
 
@@ -255,6 +255,27 @@ def page_report(pages: Sequence[Page]) -> list[dict[str, Any]]:
         }
         for p in pages
     ]
+
+
+def steps(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
+    """The log of steps, oldest first, numbered from 1. Raises ThreadNotFoundError."""
+    return [{"step": number} | step(done) for number, done in enumerate(memory.steps(thread), 1)]
+
+
+def ledger(memory: OpticalMemory, thread: str | None = None) -> list[dict[str, Any]]:
+    """What each thread's calls cost and what other ways would have cost (USD, tokens); of all threads those with calls.
+
+    Each is priced by the memory's own model. Raises ThreadNotFoundError.
+    """
+    if thread is not None:
+        return [_ledger(thread, memory.ledger(thread))]
+    with memory.store.read() as reader:
+        names = [row.key for row in reader.threads() if reader.usage(row.id)]
+    return [_ledger(name, memory.ledger(name)) for name in names]
+
+
+def _ledger(thread: str, found: ThreadLedger) -> dict[str, Any]:
+    return {"thread": thread} | found.to_json() | {"rows": found.rows()}
 
 
 def step(done: Step) -> dict[str, Any]:
