@@ -27,6 +27,7 @@ class MemoryConfig(BaseModel):
     horizon    turns over which a step must pay for the provider's rewritten cache
     mode       "observe": remember, plan and price each call, but send what the caller has (see OpticalMemory.project)
     strict     raise ConfigError for a model that is not known, instead of counting high and warning once
+    profile    the file of a calibration (JSON), whose tiers stand above those of the tables
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -41,6 +42,13 @@ class MemoryConfig(BaseModel):
     horizon: float = Field(default=20, gt=0)
     mode: Literal["context", "observe"] = "context"
     strict: bool = False
+    profile: str | None = None
+
+    @field_validator("profile", mode="before")
+    @classmethod
+    def _whole_path(cls, value: Any) -> Any:
+        """From the root on: the settings are stored, and read again from other folders."""
+        return str(Path(value).expanduser().absolute()) if isinstance(value, str | Path) else value
 
     @field_validator("keep", "recall")
     @classmethod
@@ -78,6 +86,8 @@ def make(**fields: Any) -> MemoryConfig:
 def from_toml(path: str | Path) -> MemoryConfig:
     """A MemoryConfig from the table [optical_memory] of a TOML file, or from its top level if it has no such table.
 
+    A `profile` in it is looked for beside the file.
+
     Raises ConfigError if the file cannot be read or has a field that is unknown or cannot be used.
     """
     try:
@@ -86,13 +96,18 @@ def from_toml(path: str | Path) -> MemoryConfig:
         raise ConfigError(f"{path}: {error}") from None
     table = given.get("optical_memory", given)
     try:
-        return make(**_tupled(table))
+        return make(**_beside(Path(path), _tupled(table)))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
 def _tupled(table: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+
+
+def _beside(file: Path, table: dict[str, Any]) -> dict[str, Any]:
+    named = table.get("profile")
+    return table | {"profile": file.absolute().parent / Path(named).expanduser()} if isinstance(named, str) else table
 
 
 def _explain(error: ValidationError) -> str:

@@ -187,7 +187,7 @@ def _reading(row: Mapping[str, Any]) -> dict[str, Any]:
     from optical_memory.pages import Style
 
     return {
-        "tiers": {tier: Style(row[tier]) if tier in row else None for tier in TIERS},
+        "tiers": {tier: Style.of(row[tier]) if tier in row else None for tier in TIERS},
         "exact": {tier: tier in row.get("exact", ()) for tier in TIERS},
         "chars_per_token": row.get("cap") or None,
         "shares": SHARES | row.get("shares", {}),

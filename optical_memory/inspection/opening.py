@@ -90,7 +90,9 @@ def reading(
             yield memory
             return
     merged = kept | given
-    with _opened(db, read_only=True, profile=calibrated(profile, merged.get("model")), **merged) as memory:
+    if profile is not None:
+        merged["profile"] = calibrated(profile, merged.get("model"))
+    with _opened(db, read_only=True, **merged) as memory:
         yield memory
 
 
@@ -174,6 +176,8 @@ def stored_settings(memory: OpticalMemory, thread: str) -> dict[str, Any]:
     kept = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None and k != "strict"}
     if str(kept.get("schedule", "")).startswith("callable "):
         note(f"note: the schedule of this thread is a {kept.pop('schedule')} and not stored: the default stands in")
+    if "profile" in kept and not Path(str(kept["profile"])).exists():
+        note(f"note: the profile of this thread is not here ({kept.pop('profile')}): the tables stand in")
     return kept
 
 

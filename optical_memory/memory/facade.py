@@ -58,7 +58,8 @@ class OpticalMemory:
 
     `url` is a database URL ("sqlite:///memory.db", "postgresql+psycopg://...") or the path of an SQLite file. The other
     arguments are those of `MemoryConfig`, or pass `config=` (a MemoryConfig or the path of a TOML file). `count` replaces
-    the text counter (raw tokens of a text), `profile` the profile of the model, `clock` the source of the time (UTC).
+    the text counter (raw tokens of a text), `profile` the profile of the model (or the file of a calibration), `clock` the
+    source of the time (UTC).
     Safe to use from several threads and processes at once; every method has a twin with an `a` in front for asyncio.
     Raises ConfigError for settings that cannot be used, StoreError and its kin for the database.
     """
@@ -68,21 +69,24 @@ class OpticalMemory:
         url: str | FilePath = "sqlite:///memory.db",
         *,
         config: MemoryConfig | str | FilePath | None = None,
-        profile: Profile | None = None,
+        profile: Profile | str | FilePath | None = None,
         count: Callable[[str], int] | None = None,
         clock: Clock = _now,
         lock_timeout: float = 30.0,
         read_only: bool = False,
         **settings: Any,
     ) -> None:
-        self.config = _configured(config, settings)
-        self._given_profile, self._count, self._clock = profile, count or count_o200k, clock
+        given, told = (profile, {}) if isinstance(profile, Profile) else (None, {"profile": profile})
+        self.config = _configured(config, told | settings)
+        self._given_profile, self._count, self._clock = given, count or count_o200k, clock
         self.store = Store(str(url), lock_timeout=lock_timeout, read_only=read_only)
         self._show = Shown()
         self._contexts = Contexts()
         self._called: dict[str, datetime] = {}  # when a context of this process was last sent
         self._books = books.Books()
-        if self.config.strict and profile is None and not (self.config.model and known_model(self.config.model)):
+        calibrated = self.config.profile is not None and bool(self.profile)  # a file that cannot be used is told of now
+        told_of = calibrated or given is not None or bool(self.config.model and known_model(self.config.model))
+        if self.config.strict and not told_of:
             raise ConfigError(
                 f"model {self.config.model!r} is not known: pass a known model, register it with "
                 "optical_memory.cost.register_model(), or pass profile="
@@ -121,7 +125,11 @@ class OpticalMemory:
     @cached_property
     def profile(self) -> Profile:
         """What the memory's own model reads and costs."""
-        return self._given_profile or profile(self.config.model or "unknown")
+        if self._given_profile is not None or self.config.profile is None:
+            return self._given_profile or profile(self.config.model or "unknown")
+        from optical_memory.readers import load_profile
+
+        return load_profile(self.config.profile, profile(self.config.model) if self.config.model else None)
 
     def adopt(self, model: str) -> None:
         """Plan for this model from now on, if none was given; the middleware does so with the first one it sees."""

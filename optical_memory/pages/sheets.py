@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from optical_memory.errors import ConfigError
@@ -32,6 +33,18 @@ class Style:
     def key(self) -> str:
         """A short stable name such as `sans9` or `sans6b`."""
         return f"{self.face}{self.size}{'b' if self.bold else ''}"
+
+    @staticmethod
+    def of(told: int | str) -> Style:
+        """The style with this key, or the plain face at this line pitch in pixels. Raises `ConfigError`."""
+        if isinstance(told, int) and not isinstance(told, bool):
+            return Style(told)
+        found = re.fullmatch(r"([a-z]+)([0-9]{1,2})(b?)", str(told))
+        if found is None:
+            raise ConfigError(
+                f"style {told!r}: give a line pitch in pixels such as 9, or a face with one such as sans9b"
+            )
+        return Style(int(found[2]), found[1], bool(found[3]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,3 +152,22 @@ def test_sizes_that_are_none_are_refused(text: str) -> None:
 def test_a_trial_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one page"):
         Trial(pages=0)
+
+
+def test_the_file_of_a_calibration_is_enough_for_a_memory_and_for_its_settings(tmp_path: Path) -> None:
+    """By keyword, in a configuration, and in a TOML file beside which it lies; costs are the model's own."""
+    file = tmp_path / "seen.json"
+    chosen = Chosen({"vivid": 15, "clear": None, "dense": None}, {})
+    file.write_text(Calibration("claude-opus-5", 1, (), chosen).to_json(), "utf-8")
+    toml = tmp_path / "memory.toml"
+    toml.write_text('[optical_memory]\nmodel = "claude-opus-5"\nprofile = "seen.json"\n', "utf-8")
+    for given in ({"profile": file}, {"profile": str(file), "model": "claude-opus-5"}, {"config": toml}):
+        with OpticalMemory("sqlite://", **given) as memory:
+            assert memory.profile.tiers["vivid"] == Style(15)
+            assert memory.profile.price == profile("claude-opus-5").price
+            assert json.loads(json.dumps(memory.config.public()))["profile"] == str(file)
+
+
+def test_a_profile_that_cannot_be_read_is_told_of_when_the_memory_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="optical-memory calibrate --model MODEL --out"):
+        OpticalMemory("sqlite://", model="claude-opus-5", profile=tmp_path / "none.json")
