@@ -17,11 +17,11 @@ depends_on = None
 INDEXED_CHARS = 100_000
 INDEXED_GRAM_CHARS = 150_000
 LOG = ("usage", "change", "step", "recalled", "plan")
-CHILDREN_FIRST = (*LOG, "image", "view", "page", "message", "turn", "branch", "thread")
+CHILDREN_FIRST = (*LOG, "embedding", "image", "view", "page", "message", "turn", "branch", "thread")
 
 
 def upgrade() -> None:
-    for make in (_threads, _turns, _messages, _pages, _views, _plans, _log, _usage, _search):
+    for make in (_threads, _turns, _messages, _pages, _views, _embeddings, _plans, _log, _usage, _search):
         make()
 
 
@@ -75,6 +75,11 @@ def _index(table: str, *columns: str, unique: bool = False) -> None:
     op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns), unique=unique)
 
 
+def _partial(name: str, columns: list[str], which: str) -> None:
+    where = sa.text(which)
+    op.create_index(f"ix_turn_{name}", "turn", columns, sqlite_where=where, postgresql_where=where)
+
+
 def _threads() -> None:
     _table(
         "thread",
@@ -123,6 +128,9 @@ def _turns() -> None:
         _int("recalls", "0"),
         _int("recalled_at", null=True),
         _text("chain"),
+        _text("digest", null=True),
+        _int("duplicate_of", null=True),
+        _flag("purged"),
         _double("created_at", null=True),
         _double("stored_at"),
         _to("turn", "branch_id", "branch"),
@@ -144,8 +152,8 @@ def _messages() -> None:
         _text("data"),
         _to("message", "turn_id", "turn"),
     )
-    marked = sa.text("pinned OR recalls > 0")
-    op.create_index("ix_turn_marked", "turn", ["branch_id", "number"], sqlite_where=marked, postgresql_where=marked)
+    _partial("marked", ["branch_id", "number"], "pinned OR recalls > 0")
+    _partial("repeatable", ["thread_id", "digest"], "digest IS NOT NULL")
     _index("message", "turn_id", "position", unique=True)
     _index("message", "thread_id", "external_id")
     _index("message", "thread_id", "chain")
@@ -166,6 +174,7 @@ def _pages() -> None:
         _text("facts", null=True),
         _double("created_at"),
         _text("sealed_as", null=True),
+        _flag("purged"),
         _to("page", "branch_id", "branch"),
         _unique("page", "thread_id", "number"),
     )
@@ -192,6 +201,20 @@ def _views() -> None:
         _to("image", "view_id", "view"),
         sa.PrimaryKeyConstraint("view_id", name="pk_image"),
     )
+
+
+def _embeddings() -> None:
+    _table(
+        "embedding",
+        _id("thread_id"),
+        _id("turn_id"),
+        _int("part"),
+        _text("model"),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        _to("embedding", "turn_id", "turn"),
+        _unique("embedding", "turn_id", "model", "part"),
+    )
+    _index("embedding", "thread_id", "model")
 
 
 def _plans() -> None:
@@ -233,6 +256,7 @@ def _log() -> None:
         _id("plan_id", null=True),
         _double("created_at"),
         _flag("undone"),
+        _int("purged", "0"),
         _to("step", "branch_id", "branch"),
     )
     _index("step", "branch_id", "at")

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from optical_memory.cost import image_size
-from optical_memory.messages import Message, ToolCall, chain, from_stored, group, is_open, turn_text
+from optical_memory.messages import Message, ToolCall, chain, digest, from_stored, group, is_open, turn_text
 from optical_memory.planning.strength import importance
 from optical_memory.storage import MessageRow, NewMessage, NewTurn, PlacedMessage, Reader, ThreadRow, Writer, clip
 
@@ -212,7 +213,7 @@ def _extend(
     turn, parent = new_turn(messages, parent, count, skip=len(rows))
     writer.extend(
         rows[0].turn_id, list(turn.messages)[len(rows) :], text=turn.text, chars=len(turn.text), tokens=turn.tokens,
-        open=turn.open, importance=turn.importance,
+        open=turn.open, importance=turn.importance, digest=turn.digest,
     )  # fmt: skip
     return parent
 
@@ -229,8 +230,27 @@ def new_turn(messages: Sequence[Message], parent: str, count: Counter, skip: int
         role=head.role, text=text, tokens=sum(_tokens(m, count) for m in messages), messages=rows, name=head.name,
         chars=len(text), calls=sum(len(m.calls) for m in messages), attachments=_attachments(messages),
         open=is_open(messages), importance=importance(head.role, text), created_at=_first_time(messages),
+        digest=digest_of(messages),
     )  # fmt: skip
     return turn, parent
+
+
+REPEATABLE = 200  # characters from which on saying the same again is worth noticing
+_LASTED = re.compile(r"\b(in|took|after|elapsed:?) \d+(?:\.\d+)?\s?(?:ms|s|sec|seconds)\b")  # no two runs last alike
+
+
+def digest_of(messages: Sequence[Message]) -> str | None:
+    """A hash of what a turn says, the same where only empty lines, blanks at a line's end or the time that something took
+    differ; None for a short turn.
+
+    Of a turn with tool results it covers these alone: whatever the assistant said around them, it is the same output.
+    """
+    results = [m.text for m in messages if m.role == "tool"]
+    said = "\n".join(results or [m.text for m in messages])
+    if len(said) < REPEATABLE:
+        return None
+    folded = "\n".join(filter(None, map(str.rstrip, _LASTED.sub(r"\1", said).splitlines())))
+    return f"{'tool' if results else messages[0].role}:{digest(folded)}"
 
 
 def _tokens(message: Message, count: Counter) -> int:

@@ -1,6 +1,6 @@
 """Where threads are kept: SQLite by default, PostgreSQL by URL, the same code for both.
 
-rows (values), schema (tables) <- search <- reader <- bulk <- writer;  engine, migrate, care <- store
+rows (values), schema (tables) <- search <- bulk <- reader <- writer;  engine, migrate, care <- store
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .rows import (
     Path,
     PlacedMessage,
     PlanRow,
+    PurgedPage,
     Range,
     RecalledRow,
     StepRow,
@@ -53,6 +54,7 @@ __all__ = [
     "Path",
     "PlacedMessage",
     "PlanRow",
+    "PurgedPage",
     "Range",
     "Reader",
     "RecalledRow",

@@ -1,21 +1,39 @@
-"""Many rows at once: forgetting a thread or some of its turns for good, and copying a thread.
+"""Many rows at once: forgetting a thread or some of its turns for good, purging text, and copying a thread.
 
 A copy is made inside the database: no row passes through Python but the branches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 import optical_memory.storage.search as search
 
-from .rows import ForgottenRows, Path, ThreadRow, clip
-from .schema import branch, change, image, message, page, plan, recalled, step, thread, turn, usage, view
+from .rows import ForgottenRows, MessageRow, Path, PurgedPage, ThreadRow, common, parts
+from .schema import (
+    branch,
+    change,
+    columns,
+    embedding,
+    image,
+    message,
+    page,
+    plan,
+    recalled,
+    step,
+    thread,
+    turn,
+    usage,
+    view,
+)
 
-CHUNK = 500
+T = TypeVar("T")
+CHUNK = 200
+"""Of what is asked for together; many conditions joined by OR are a deep tree, and SQLite allows 1,000 levels."""
 _EMPTY = {
     "role": "forgotten",
     "name": None,
@@ -31,12 +49,25 @@ _EMPTY = {
     "weight": None,
     "pinned": False,
     "chain": "",  # a hash of the text: a short secret could be guessed from it
+    "digest": None,
+    "duplicate_of": None,
+    "purged": False,
+}
+_BARE = {  # what a turn keeps that only its picture shows: numbers, and the hashes by which it is known again
+    "name": None,
+    "text": "",
+    "grams": None,
+    "attachments": None,
+    "open": False,
+    "digest": None,
+    "purged": True,
 }
 
 
 def forget_thread(connection: sa.Connection, thread_id: int) -> ForgottenRows:
     """Delete the thread with everything of it, children first, since nothing cascades."""
-    pages, images = _drop_pages(connection, sa.select(page.c.id).where(page.c.thread_id == thread_id))
+    mine = sa.select(page.c.id).where(page.c.thread_id == thread_id)
+    pages, images = _drop_pages(connection, connection.scalars(mine).all())
     plans = _drop_plans(connection, thread_id)
     steps = sa.select(step.c.id).where(step.c.thread_id == thread_id)
     _delete(connection, change, change.c.step_id.in_(steps))
@@ -44,6 +75,7 @@ def forget_thread(connection: sa.Connection, thread_id: int) -> ForgottenRows:
     branches = sa.select(branch.c.id).where(branch.c.thread_id == thread_id)
     mine = sa.select(turn.c.id).where(turn.c.branch_id.in_(branches))
     messages = _delete(connection, message, message.c.turn_id.in_(mine))
+    _delete(connection, embedding, embedding.c.turn_id.in_(mine))
     search.unindex(connection, turn.c.branch_id.in_(branches))
     turns = _delete(connection, turn, turn.c.branch_id.in_(branches))
     _delete(connection, usage, usage.c.thread_id == thread_id)
@@ -53,47 +85,155 @@ def forget_thread(connection: sa.Connection, thread_id: int) -> ForgottenRows:
 
 
 def forget_turns(
-    connection: sa.Connection, branch_paths: Mapping[int, Path], path: Path, numbers: Sequence[int]
+    connection: sa.Connection, branch_paths: Mapping[int, Path], path: Path, numbers: Iterable[int]
 ) -> ForgottenRows:
-    """Empty these turns, and delete every page that shows one and every plan of the thread."""
-    ids = _turn_ids(connection, path, numbers)
+    """Empty these turns, and delete every page that shows one and every plan of the thread.
+
+    Where a page goes whose picture was all that was left of other turns, these are gone with it and counted.
+    """
+    ids = [*_turn_ids(connection, parts(path, numbers))]
     if not ids:
         return ForgottenRows()
     thread_id = connection.scalar(sa.select(turn.c.thread_id).where(turn.c.id == ids[0]))
-    pages, images = _drop_pages(connection, _touching(branch_paths, path, numbers))
+    touched = _touching(connection, branch_paths, parts(path, numbers))
+    lost = sorted(_only_on(connection, branch_paths, touched) - set(ids))
+    again = _repeating(connection, thread_id, numbers)
+    pages, images = _drop_pages(connection, sorted({*touched, *_pointing(connection, branch_paths, again)}))
+    for chunk in _chunked([row.id for row in again]):
+        connection.execute(sa.update(turn).where(turn.c.id.in_(chunk)).values(duplicate_of=None))
     plans = _drop_plans(connection, thread_id)
-    messages = 0
-    for chunk in _chunked(ids):
-        messages += _delete(connection, message, message.c.turn_id.in_(chunk))
-        search.unindex(connection, turn.c.id.in_(chunk))
-        connection.execute(sa.update(turn).where(turn.c.id.in_(chunk)).values(_EMPTY))
-        search.index(connection, turn.c.id.in_(chunk))
-    return ForgottenRows(len(ids), messages, pages, images, plans)
+    messages = sum(_emptied(connection, chunk) for chunk in _chunked([*ids, *lost]))
+    return ForgottenRows(len(ids) + len(lost), messages, pages, images, plans, len(lost))
 
 
-def _turn_ids(connection: sa.Connection, path: Path, numbers: Sequence[int]) -> list[int]:
-    found: list[int] = []
-    for r in path:
-        for chunk in _chunked([n for n in numbers if r.first <= n <= r.last]):
-            query = sa.select(turn.c.id).where(turn.c.branch_id == r.branch_id, turn.c.number.in_(chunk))
-            found += [row.id for row in connection.execute(query.where(turn.c.role != "forgotten"))]
-    return found
+def count_turns(
+    connection: sa.Connection, branch_paths: Mapping[int, Path], path: Path, numbers: Iterable[int]
+) -> ForgottenRows:
+    """What `forget_turns` would take away, without doing it."""
+    wanted = parts(path, numbers)
+    ids = {*_turn_ids(connection, wanted)}
+    if not ids:
+        return ForgottenRows()
+    thread_id = connection.scalar(sa.select(turn.c.thread_id).where(turn.c.id == min(ids)))
+    touched = _touching(connection, branch_paths, wanted)
+    lost = _only_on(connection, branch_paths, touched) - ids
+    again = _pointing(connection, branch_paths, _repeating(connection, thread_id, numbers))
+    pages = sorted({*touched, *again})
+    messages = (_count(connection, message, message.c.turn_id.in_(c)) for c in _chunked(sorted(ids | lost)))
+    views = (_count(connection, view, view.c.page_id.in_(c), view.c.sha256.is_not(None)) for c in _chunked(pages))
+    plans = _count(connection, plan, plan.c.thread_id == thread_id)
+    return ForgottenRows(len(ids) + len(lost), sum(messages), len(pages), sum(views), plans, len(lost))
 
 
-def _touching(branch_paths: Mapping[int, Path], path: Path, numbers: Sequence[int]) -> sa.Select[Any]:
+def count_thread(connection: sa.Connection, thread_id: int) -> ForgottenRows:
+    """What `forget_thread` would take away, without doing it."""
+    drawn = sa.select(sa.func.count(view.c.sha256)).join_from(view, page).where(page.c.thread_id == thread_id)
+    turns, messages, pages, plans = (
+        _count(connection, table, table.c.thread_id == thread_id) for table in (turn, message, page, plan)
+    )
+    return ForgottenRows(turns, messages, pages, int(connection.scalar(drawn) or 0), plans)
+
+
+def _emptied(connection: sa.Connection, ids: Sequence[int]) -> int:
+    """Leave holes where these turns were; how many messages went."""
+    messages = _delete(connection, message, message.c.turn_id.in_(ids))
+    _delete(connection, embedding, embedding.c.turn_id.in_(ids))
+    _rewritten(connection, ids, _EMPTY)
+    return messages
+
+
+def _rewritten(connection: sa.Connection, ids: Sequence[int], values: Mapping[str, Any]) -> None:
+    search.unindex(connection, turn.c.id.in_(ids))
+    connection.execute(sa.update(turn).where(turn.c.id.in_(ids)).values(values))
+    search.index(connection, turn.c.id.in_(ids))
+
+
+def _turn_ids(connection: sa.Connection, wanted: Path) -> Iterator[int]:
+    """The turns on these pieces of a path that are not forgotten yet."""
+    for chunk in _chunked(wanted):
+        on = sa.or_(*(sa.and_(turn.c.branch_id == r.branch_id, turn.c.number.between(r.first, r.last)) for r in chunk))
+        yield from connection.scalars(sa.select(turn.c.id).where(on, turn.c.role != "forgotten"))
+
+
+def _touching(connection: sa.Connection, branch_paths: Mapping[int, Path], wanted: Path) -> list[int]:
     """Ids of the pages that show one of these turns, on any branch whose own path shares it."""
     shown = [
-        sa.and_(page.c.branch_id == branch_id, page.c.first <= number, page.c.last >= number)
+        sa.and_(page.c.branch_id == branch_id, page.c.first <= r.last, page.c.last >= r.first)
         for branch_id, whole in branch_paths.items()
-        for number in numbers
-        if clip(whole, number, number) and _same(whole, path, number)
+        for r in common(whole, wanted)
     ]
-    return sa.select(page.c.id).where(sa.or_(sa.false(), *shown))
+    query = sa.select(page.c.id)
+    return sorted({i for chunk in _chunked(shown) for i in connection.scalars(query.where(sa.or_(*chunk)))})
 
 
-def _same(one: Path, other: Path, number: int) -> bool:
-    ours, theirs = clip(one, number, number), clip(other, number, number)
-    return bool(ours) and ours == theirs
+def _only_on(connection: sa.Connection, branch_paths: Mapping[int, Path], pages: Sequence[int]) -> set[int]:
+    """Ids of the turns of which the pictures of these pages are all that is left."""
+    query = sa.select(page.c.branch_id, page.c.first, page.c.last).where(page.c.purged)
+    rows = [row for chunk in _chunked(pages) for row in connection.execute(query.where(page.c.id.in_(chunk)))]
+    return {
+        turn_id
+        for row in rows
+        for turn_id in _turn_ids(connection, parts(branch_paths[row.branch_id], range(row.first, row.last + 1)))
+    }
+
+
+def _repeating(connection: sa.Connection, thread_id: int | None, numbers: Iterable[int]) -> list[Any]:
+    """The turns that point to one of these because they say the same: (id, branch, number)."""
+    mine = (turn.c.thread_id == thread_id, turn.c.digest.is_not(None))
+    query = sa.select(turn.c.id, turn.c.branch_id, turn.c.number).where(*mine)
+    chunks = _chunked(sorted(set(numbers)))
+    return [*chain.from_iterable(connection.execute(query.where(turn.c.duplicate_of.in_(c))) for c in chunks)]
+
+
+def _pointing(connection: sa.Connection, branch_paths: Mapping[int, Path], rows: Sequence[Any]) -> Sequence[int]:
+    """The pages that may show a pointer of these turns in place of their text, and can be drawn anew."""
+    wanted = tuple(piece for row in rows for piece in parts(branch_paths[row.branch_id], [row.number]))
+    shown = _touching(connection, branch_paths, wanted)
+    query = sa.select(page.c.id).where(~page.c.purged)
+    return [i for chunk in _chunked(shown) for i in connection.scalars(query.where(page.c.id.in_(chunk)))]
+
+
+def purge(
+    connection: sa.Connection,
+    branch_paths: Mapping[int, Path],
+    pages: Sequence[PurgedPage],
+    bare: Callable[[MessageRow], Any],
+) -> int:
+    """Take the text of these pages' turns away; their pictures stay as the record. How many turns that were.
+
+    `bare` gives what is kept of a message as it was given. Images of other looks go too, and pages of other branches that
+    show one of these turns: they could not be drawn again.
+    """
+    count = 0
+    for one in pages:
+        path = branch_paths[one.branch_id]
+        mine = parts(path, range(one.first, one.last + 1))
+        ids = [*_turn_ids(connection, mine)]
+        _drop_pages(connection, [i for i in _touching(connection, branch_paths, mine) if i != one.page_id])
+        for chunk in _chunked(ids):
+            _bared(connection, chunk, bare)
+        other = sa.select(view.c.id).where(view.c.page_id == one.page_id, view.c.look.not_in(one.looks))
+        _delete(connection, image, image.c.view_id.in_(other))
+        _delete(connection, view, view.c.page_id == one.page_id, view.c.look.not_in(one.looks))
+        values = {"card": None, "facts": one.facts, "purged": True}
+        connection.execute(sa.update(page).where(page.c.id == one.page_id).values(values))
+        count += len(ids)
+    return count
+
+
+def _bared(connection: sa.Connection, ids: Sequence[int], bare: Callable[[MessageRow], Any]) -> None:
+    query = sa.select(*columns(message, MessageRow)).where(message.c.turn_id.in_(ids))
+    kept = [{"message": row.id, "kept": bare(row)} for row in (MessageRow(*r) for r in connection.execute(query))]
+    if kept:
+        put = {"data": sa.bindparam("kept", type_=message.c.data.type), "form": "openai"}
+        connection.execute(sa.update(message).where(message.c.id == sa.bindparam("message")).values(put), kept)
+    _delete(connection, embedding, embedding.c.turn_id.in_(ids))
+    _rewritten(connection, ids, _BARE)
+
+
+def drop_plans(connection: sa.Connection, thread_id: int, keep: int) -> None:
+    """Delete the thread's plans but this one: they may quote what was purged."""
+    _delete(connection, plan, plan.c.thread_id == thread_id, plan.c.id != keep)
 
 
 def _drop_plans(connection: sa.Connection, thread_id: int | None) -> int:
@@ -102,8 +242,7 @@ def _drop_plans(connection: sa.Connection, thread_id: int | None) -> int:
     return _delete(connection, plan, plan.c.branch_id.in_(branches))
 
 
-def _drop_pages(connection: sa.Connection, wanted: sa.Select[Any]) -> tuple[int, int]:
-    ids = [row.id for row in connection.execute(wanted)]
+def _drop_pages(connection: sa.Connection, ids: Sequence[int]) -> tuple[int, int]:
     images = 0
     for chunk in _chunked(ids):
         views = sa.select(view.c.id).where(view.c.page_id.in_(chunk))
@@ -113,12 +252,16 @@ def _drop_pages(connection: sa.Connection, wanted: sa.Select[Any]) -> tuple[int,
     return len(ids), images
 
 
-def _delete(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
-    return connection.execute(sa.delete(table).where(which)).rowcount
+def _delete(connection: sa.Connection, table: sa.Table, *which: sa.ColumnElement[bool]) -> int:
+    return connection.execute(sa.delete(table).where(*which)).rowcount
 
 
-def _chunked(ids: Sequence[int]) -> list[Sequence[int]]:
-    return [ids[i : i + CHUNK] for i in range(0, len(ids), CHUNK)]
+def _count(connection: sa.Connection, table: sa.Table, *which: sa.ColumnElement[bool]) -> int:
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(table).where(*which)) or 0)
+
+
+def _chunked(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
 
 
 def copy_thread(connection: sa.Connection, source_id: int, head: int, target: ThreadRow) -> int:
@@ -129,7 +272,8 @@ def copy_thread(connection: sa.Connection, source_id: int, head: int, target: Th
         _copy(connection, turn, turn.c.branch_id == old, to)
         search.index(connection, turn.c.branch_id == new)
         _copy(connection, page, page.c.branch_id == old, to)
-        _copy_messages(connection, old, new, target.id)
+        for table in (message, embedding):
+            _copy_of_turns(connection, table, old, new, target.id)
         _copy_views(connection, old, new)
     return branches[head]
 
@@ -156,17 +300,18 @@ def _copy(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bo
     connection.execute(sa.insert(table).from_select(names, sa.select(*values).where(which)))
 
 
-def _copy_messages(connection: sa.Connection, old: int, new: int, thread_id: int) -> None:
+def _copy_of_turns(connection: sa.Connection, table: sa.Table, old: int, new: int, thread_id: int) -> None:
+    """What belongs to turns, for the turns that were copied."""
     was, now = turn.alias(), turn.alias()
     put = {"turn_id": now.c.id, "thread_id": sa.literal(thread_id)}
-    names = [c.name for c in message.c if c.name != "id"]
+    names = [c.name for c in table.c if c.name != "id"]
     query = (
-        sa.select(*(put.get(n, message.c[n]) for n in names))
-        .join_from(message, was, message.c.turn_id == was.c.id)
+        sa.select(*(put.get(n, table.c[n]) for n in names))
+        .join_from(table, was, table.c.turn_id == was.c.id)
         .join(now, sa.and_(now.c.branch_id == new, now.c.number == was.c.number))
         .where(was.c.branch_id == old)
     )
-    connection.execute(sa.insert(message).from_select(names, query))
+    connection.execute(sa.insert(table).from_select(names, query))
 
 
 def _copy_views(connection: sa.Connection, old: int, new: int) -> None:

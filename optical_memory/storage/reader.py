@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby, islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
+import optical_memory.storage.bulk as bulk
 import optical_memory.storage.rows as rows
 import optical_memory.storage.search as search
 
@@ -21,6 +23,7 @@ from ..errors import HashMismatchError, StoreError
 from .rows import Path, PlacedMessage, Range, ThreadRow
 from .schema import (
     MARKED,
+    Moment,
     branch,
     change,
     columns,
@@ -128,9 +131,27 @@ class Reader:
         stop = thread.length if branch_id is None else self._last(at, tree[at].after)
         return _walk(tree, at, stop if upto is None else min(stop, upto))
 
+    def branch_paths(self, thread: ThreadRow) -> dict[int, Path]:
+        """The whole path to the end of every branch of the thread, by branch id."""
+        return {row.id: self.path(thread, branch_id=row.id) for row in self.branches(thread.id)}
+
     def _last(self, branch_id: int, after: int) -> int:
         found = self._connection.scalar(sa.select(sa.func.max(turn.c.number)).where(turn.c.branch_id == branch_id))
         return after if found is None else int(found)
+
+    # --- what a forget would take
+
+    def before(self, path: Path, moment: datetime) -> list[int]:
+        """Numbers of the turns on the path from before a time: when they were said, or else stored."""
+        said = sa.func.coalesce(turn.c.created_at, turn.c.stored_at)
+        query = sa.select(turn.c.number).where(*_ON_SPAN, said < sa.bindparam("moment", moment, Moment))
+        return [n for r in path for n in self._connection.scalars(query, _span(r))]
+
+    def forgettable(self, thread: ThreadRow, path: Path, numbers: Iterable[int] | None = None) -> rows.ForgottenRows:
+        """What forgetting these turns of the path would take away, or the whole thread; nothing is changed."""
+        if numbers is None:
+            return bulk.count_thread(self._connection, thread.id)
+        return bulk.count_turns(self._connection, self.branch_paths(thread), path, sorted(set(numbers)))
 
     # --- turns and messages
 
@@ -162,6 +183,22 @@ class Reader:
         for row in self._in(query, message.c.turn_id, found, rows.MessageRow):
             found[row.turn_id].append(row)
         return found
+
+    def originals(self, path: Path, digests: Iterable[str], *, since: int) -> dict[str, int]:
+        """The newest turn from `since` on that says what each digest stands for and repeats none itself, by digest."""
+        if not path:
+            return {}
+        near = rows.clip(path, since)
+        query = sa.select(turn.c.digest, turn.c.branch_id, turn.c.number).where(
+            turn.c.thread_id == sa.select(branch.c.thread_id).where(branch.c.id == path[0].branch_id).scalar_subquery(),
+            turn.c.duplicate_of.is_(None),
+        )
+        found = self._in(query, turn.c.digest, digests, _Said)
+        return {
+            said.digest: said.number
+            for said in sorted(found, key=lambda said: said.number)
+            if any(r.branch_id == said.branch_id and r.first <= said.number <= r.last for r in near)
+        }
 
     def tail(self, path: Path, count: int) -> list[PlacedMessage]:
         """The newest `count` messages on the path, oldest first."""
@@ -331,6 +368,12 @@ class Reader:
     ) -> list[T]:
         chunks = _chunks(values)
         return [kind(*row) for chunk in chunks for row in self._connection.execute(query.where(column.in_(chunk)))]
+
+
+class _Said(NamedTuple):
+    digest: str
+    branch_id: int
+    number: int
 
 
 class _Drawn:

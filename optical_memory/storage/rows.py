@@ -7,7 +7,7 @@ Times are aware datetimes; fields that the database keeps as JSON text are plain
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -35,6 +35,30 @@ def clip(path: Path, first: int = 1, last: int | None = None) -> Path:
     stop = end(path) if last is None else last
     cut = (Range(r.branch_id, max(r.first, first), min(r.last, stop)) for r in path)
     return tuple(r for r in cut if r.first <= r.last)
+
+
+def stretches(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Any numbers as ascending (first, last), each pair as long as it can be."""
+    out: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if out and number == out[-1][1] + 1:
+            out[-1] = (out[-1][0], number)
+        else:
+            out.append((number, number))
+    return out
+
+
+def parts(path: Path, numbers: Iterable[int]) -> Path:
+    """The pieces of the path that hold these turn numbers; numbers that are not on it are left out."""
+    told = stretches(numbers)
+    return tuple(piece for first, last in told for piece in clip(path, first, last))
+
+
+def common(one: Path, other: Path) -> Path:
+    """The turns that are on both paths."""
+    pairs = ((a, b) for a in one for b in other if a.branch_id == b.branch_id)
+    both = (Range(a.branch_id, max(a.first, b.first), min(a.last, b.last)) for a, b in pairs)
+    return tuple(r for r in both if r.first <= r.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +90,10 @@ class BranchRow:
 
 @dataclass(frozen=True, slots=True)
 class TurnRow:
-    """A stored turn. `text` is what is drawn and searched; `messages` and `calls` are counts."""
+    """A stored turn. `text` is what is drawn and searched; `messages` and `calls` are counts.
+
+    `duplicate_of` is the number of an earlier turn that says the same; of a `purged` turn only its page's picture is left.
+    """
 
     id: int
     thread_id: int
@@ -87,6 +114,8 @@ class TurnRow:
     recalls: int
     recalled_at: int | None
     chain: str
+    duplicate_of: int | None
+    purged: bool
     created_at: datetime | None
     stored_at: datetime
 
@@ -135,7 +164,10 @@ class PlacedMessage:
 
 @dataclass(frozen=True, slots=True)
 class PageRow:
-    """A sealed span of turns; `branch_id` is the branch of its last turn, `tokens` the raw text's."""
+    """A sealed span of turns; `branch_id` is the branch of its last turn, `tokens` the raw text's.
+
+    Of a `purged` page the pictures are the record: the text of its turns is gone.
+    """
 
     id: int
     thread_id: int
@@ -150,6 +182,7 @@ class PageRow:
     facts: Any
     created_at: datetime
     sealed_as: str | None
+    purged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +248,7 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One batch of tier changes, applied when the path ended at turn `at`."""
+    """One batch of tier changes, applied when the path ended at turn `at`; it took the text of `purged` turns away."""
 
     id: int
     thread_id: int
@@ -225,6 +258,7 @@ class StepRow:
     plan_id: int | None
     created_at: datetime
     undone: bool
+    purged: int
     changes: tuple[ChangeRow, ...] = ()
 
 
@@ -297,13 +331,26 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class ForgottenRows:
-    """What a forget took away."""
+    """What a forget took away; of the turns, `lost` were not named, but a picture that went was all that was left of them."""
 
     turns: int = 0
     messages: int = 0
     pages: int = 0
     images: int = 0
     plans: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PurgedPage:
+    """A page whose pictures of these `looks` become the record of its turns; `facts` is what stays written of it."""
+
+    page_id: int
+    branch_id: int
+    first: int
+    last: int
+    looks: tuple[str, ...]
+    facts: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +381,7 @@ class NewTurn:
     importance: float = 0.0
     weight: float | None = None
     created_at: datetime | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,7 @@ branch = _table(
     sa.Index(None, "parent_id"),
 )
 MARKED = "pinned OR recalls > 0"  # turns that a plan must look for however old they are: few, so they have an index
+REPEATABLE = "digest IS NOT NULL"  # turns long enough that saying them twice is worth noticing
 turn = _table(
     "turn",
     sa.Column("thread_id", Id, nullable=False),
@@ -168,9 +169,19 @@ turn = _table(
     _int("recalls", 0),
     sa.Column("recalled_at", sa.Integer),
     _text("chain"),
+    _text("digest", null=True),  # of what it says, folded: equal ones say the same (see ingest.digest_of)
+    sa.Column("duplicate_of", sa.Integer),  # number of the earlier turn that says the same
+    sa.Column("purged", sa.Boolean, nullable=False, server_default=sa.false()),  # only its page's picture is left
     _when("created_at", null=True),
     _when("stored_at"),
     sa.UniqueConstraint("branch_id", "number"),
+    sa.Index(
+        "ix_turn_repeatable",
+        "thread_id",
+        "digest",
+        sqlite_where=sa.text(REPEATABLE),
+        postgresql_where=sa.text(REPEATABLE),
+    ),
     sa.Index("ix_turn_marked", "branch_id", "number", sqlite_where=sa.text(MARKED), postgresql_where=sa.text(MARKED)),
 )
 message = _table(
@@ -202,6 +213,7 @@ page = _table(
     sa.Column("facts", Json),
     _when("created_at"),
     _text("sealed_as", null=True),
+    sa.Column("purged", sa.Boolean, nullable=False, server_default=sa.false()),  # its picture is the record
     # a page belongs to the branch of its last turn, so "is it on this path" is a question about `last`
     sa.Index(None, "branch_id", "last"),
     sa.UniqueConstraint("thread_id", "number"),
@@ -256,6 +268,7 @@ step = _table(
     sa.Column("plan_id", Id),
     _when("created_at"),
     sa.Column("undone", sa.Boolean, nullable=False, server_default=sa.false()),
+    _int("purged", 0),
     sa.Index(None, "branch_id", "at"),
 )
 change = _table(
@@ -271,6 +284,16 @@ change = _table(
     sa.Column("readable_before", sa.Double, nullable=False),
     sa.Column("readable_after", sa.Double, nullable=False),
     sa.Index(None, "step_id"),
+)
+embedding = _table(  # vectors of turns, by the name of the model that made them: float16, little-endian, of length 1
+    "embedding",
+    sa.Column("thread_id", Id, nullable=False),
+    _of("turn"),
+    _int("part"),
+    _text("model"),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("turn_id", "model", "part"),
+    sa.Index(None, "thread_id", "model"),
 )
 usage = _table(
     "usage",

@@ -26,6 +26,7 @@ from .schema import (
     change,
     checked_key,
     columns,
+    embedding,
     image,
     message,
     page,
@@ -42,6 +43,8 @@ from .schema import (
 
 KEEP: Final = object()
 """Leave a field as it is."""
+REACH = 200
+"""Turns within which saying something again is noticed: what is further back has faded too far to be pointed to."""
 
 _b = sa.bindparam
 _GROW = (
@@ -123,6 +126,7 @@ class Writer(Reader):
         after = self._grow(now.id, len(turns))
         first = after.length - len(turns) + 1
         values = [self._turn(after, number, new, at) for number, new in enumerate(turns, first)]
+        self._find_duplicates(after, values)
         ids = self._add_turns(values)
         search.index(self._connection, sa.and_(turn.c.branch_id == after.branch_id, turn.c.number >= first))
         self._add_messages(after.id, ((ids[number], 0, new.messages) for number, new in enumerate(turns, first)))
@@ -139,11 +143,11 @@ class Writer(Reader):
         open: bool,
         importance: float,
         attachments: Any = KEEP,
+        digest: str | None = None,
     ) -> None:
         """Messages that arrive for a turn that waits for results, and what the whole turn is with them."""
-        held = self._connection.execute(
-            sa.select(turn.c.thread_id, turn.c.messages, turn.c.name).where(turn.c.id == turn_id)
-        ).one()
+        query = sa.select(turn.c.thread_id, turn.c.number, turn.c.messages, turn.c.name)
+        held = self._connection.execute(query.where(turn.c.id == turn_id)).one()
         values: dict[str, Any] = {
             **self._words(text, held.name),
             "chars": chars,
@@ -151,12 +155,16 @@ class Writer(Reader):
             "open": open,
             "importance": importance,
             "messages": held.messages + len(messages),
+            "digest": digest,
+            "number": held.number,
         }
+        self._find_duplicates(self._by_id(held.thread_id), [values])
         if messages:
             values["chain"] = messages[-1].chain
         if attachments is not KEEP:
             values["attachments"] = attachments
         search.unindex(self._connection, turn.c.id == turn_id)
+        self._connection.execute(sa.delete(embedding).where(embedding.c.turn_id == turn_id))
         self._connection.execute(sa.update(turn).where(turn.c.id == turn_id).values(values))
         search.index(self._connection, turn.c.id == turn_id)
         self._add_messages(held.thread_id, [(turn_id, held.messages, messages)])
@@ -247,9 +255,11 @@ class Writer(Reader):
         changes: Sequence[rows.NewChange],
         at: datetime,
         plan_id: int | None = None,
+        purged: int = 0,
     ) -> rows.StepRow:
-        """Write down a batch of tier changes, taken when the path ended where it does."""
+        """Write down a batch of tier changes, taken when the path ended where it does; `purged` turns lost their text."""
         values = self._place(thread, path, at) | {"at": end(path), "reason": reason, "plan_id": plan_id}
+        values["purged"] = purged
         made = self._put(step, rows.StepRow, values)
         logged = tuple(self._put_change(made.id, new) for new in changes)
         return rows.StepRow(**{**_fields(made), "changes": logged})
@@ -292,11 +302,37 @@ class Writer(Reader):
         self._bump(_is(thread.id))
         return gone
 
-    def branch_paths(self, thread: ThreadRow) -> dict[int, Path]:
-        """The whole path to the end of every branch of the thread, by branch id."""
-        return {row.id: self.path(thread, branch_id=row.id) for row in self.branches(thread.id)}
+    def purge(
+        self, thread: ThreadRow, pages: Sequence[rows.PurgedPage], bare: Callable[[rows.MessageRow], Any], plan_id: int
+    ) -> int:
+        """Take the text of these pages' turns away, so that their stored pictures are the record; how many turns.
+
+        `bare` gives what is kept of a message as it was given. All plans but `plan_id` go too: they may quote the text.
+        Call `Store.erase()` after the commit.
+        """
+        count = bulk.purge(self._connection, self.branch_paths(thread), pages, bare)
+        bulk.drop_plans(self._connection, thread.id, plan_id)
+        self._bump(_is(thread.id))
+        return count
 
     # --- the small parts
+
+    def _by_id(self, thread_id: int) -> ThreadRow:
+        return ThreadRow(*self._connection.execute(THREAD_BY_ID, {"id": thread_id}).one())
+
+    def _find_duplicates(self, owner: ThreadRow, values: Sequence[dict[str, Any]]) -> None:
+        """Point each of these rows, which stand or will stand on the head's path, to the turn that it repeats."""
+        digests = {row["digest"] for row in values} - {None}
+        if not digests:
+            return
+        known = self.originals(self.path(owner), digests, since=values[0]["number"] - REACH)
+        for row in values:
+            said, number = row["digest"], row["number"]
+            earlier = known.get(said) if said else None
+            if earlier is not None and earlier < number <= earlier + REACH:
+                row["duplicate_of"] = earlier
+            elif said:
+                row["duplicate_of"], known[said] = None, number
 
     def _current(self, stale: ThreadRow) -> ThreadRow:
         found = self._one(THREAD_BY_ID.with_for_update(), ThreadRow, id=stale.id)
@@ -338,6 +374,7 @@ class Writer(Reader):
             "name": None if new.name is None else safe_text(new.name),
             "chars": len(new.text) if new.chars is None else new.chars,
             "messages": len(new.messages),
+            "duplicate_of": None,
             "chain": new.messages[-1].chain if new.messages else "",
             "stored_at": at,
         }

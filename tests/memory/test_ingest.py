@@ -184,3 +184,42 @@ def test_what_a_memory_or_summariser_put_into_the_list_is_not_remembered(make):
     done = memory.remember("t", [note, HumanMessage("hello", id="1")])
     assert done.turns == (None, 1)
     assert texts(memory) == ["hello"]
+
+
+LONG = "GET /orders answered 200 with 14 rows.\n" * 8
+
+
+def told(output: str, said: str = "") -> list[dict]:
+    """A question, a call, and what the tool gave back."""
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    return [
+        {"role": "user", "content": "look"},
+        {"role": "assistant", "content": said, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": output},
+    ]
+
+
+def repeats(make, *talks: list[dict]) -> list[int | None]:
+    with make() as memory:
+        for talk in talks:
+            for message in talk:
+                memory.remember("t", [message])
+        with memory.store.read() as reader:
+            return [t.duplicate_of for t in reader.turns(reader.path(reader.thread("t")))]
+
+
+def test_a_tool_output_that_comes_again_points_to_the_first(make):
+    """Whatever the assistant says around it, however long it took, and whatever blanks end its lines."""
+    again = LONG.replace("\n", "  \r\n\n") + "done in 1.2 s"
+    assert repeats(make, told(LONG + "done in 7 s"), told(again, "Once more:")) == [None, None, None, 2]
+
+
+def test_a_changed_output_is_no_repetition(make):
+    """One character is enough, and indentation is not only blanks."""
+    changed = told(LONG.replace("14", "15")), told(LONG.replace("GET", "  GET"))
+    assert repeats(make, told(LONG), *changed) == [None] * 6
+
+
+def test_short_turns_are_never_repetitions(make):
+    """A pointer would be as long as they are."""
+    assert repeats(make, told("ok"), told("ok")) == [None] * 4

@@ -148,3 +148,40 @@ def _found(store: Store) -> bool:
     assert store.path is not None
     files = [f for f in store.path.parent.iterdir() if f.name.startswith(store.path.name)]
     return any(word in file.read_bytes() for file in files for word in (b"zanzibar", b"needle"))
+
+
+def test_what_would_be_forgotten_can_be_counted(store: Store) -> None:
+    """The counts are those of the deed, for a turn and for the whole thread, and nothing changes."""
+    thread = furnished(store)
+    with store.write() as writer:
+        path = writer.path(thread)
+        told = writer.forgettable(thread, path, [2, 99]), writer.forgettable(thread, path)
+        assert writer.forget_turns(thread, path, [2, 99]) == told[0]
+    with store.write() as writer:
+        writer.forget_thread(thread.id)
+    other = furnished(store)
+    with store.write() as writer:
+        assert writer.forget_thread(other.id) == told[1]
+        assert writer.forgettable(other, path, [1]) == ForgottenRows()
+
+
+def test_many_turns_are_forgotten_at_once(store: Store) -> None:
+    """However many stretches they lie in."""
+    thread = begun(store, *(f"t{i}" for i in range(3_000)))
+    with store.write() as writer:
+        path = writer.path(thread)
+        writer.add_pages(thread, [NewPage(owner(path, n + 9), n, n + 9, "clear", 1, 1) for n in (1, 2_991)], NOW)
+        odd = range(1, 3_001, 2)
+        assert writer.forgettable(thread, path, odd).turns == 1_500
+        gone = writer.forget_turns(thread, path, odd)
+    assert (gone.turns, gone.pages) == (1_500, 2)
+
+
+def test_turns_from_before_a_time_are_found_by_when_they_were_said(store: Store) -> None:
+    """Or by when they were stored, if nothing says more."""
+    with store.write() as writer:
+        old = turn("old", created_at=NOW.replace(year=2020))
+        thread = writer.append(writer.new_thread("trip", NOW), [turn("a"), old, turn("c")], NOW)
+        path = writer.path(thread)
+        assert writer.before(path, NOW) == [2]
+        assert writer.before(path, NOW.replace(year=2030)) == [1, 2, 3]
