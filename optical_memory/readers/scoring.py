@@ -122,12 +122,13 @@ def truth(page: Layout, planted: Iterable[str]) -> Truth:
     for number, line in enumerate(page.lines()):
         label = page.gutter.get(number, "")
         start = len(text) + len(label)
-        kept = [not c.isspace() for c in line]
-        before = [0, *np.cumsum(kept).tolist()]
+        forms = [plain(c) for c in line]  # a dash is read as any other dash, as it is in the reading
+        before = [0, *np.cumsum([len(form) for form in forms]).tolist()]
         at = [(place, place + len(string)) for string in planted if (place := line.find(string)) >= 0]
         spans += [(start + before[a], start + before[b]) for a, b in at]
-        text += label + "".join(c for c, keep in zip(line, kept, strict=True) if keep)
-        content += [False] * len(label) + [m for m, keep in zip(_content(line, at), kept, strict=True) if keep]
+        text += label + "".join(forms)
+        content += [False] * len(label)
+        content += [mine for mine, form in zip(_content(line, at), forms, strict=True) for _ in form]
     return Truth(text, tuple(content), tuple(spans))
 
 

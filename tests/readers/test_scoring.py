@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.pages import Sheet, Style
+from optical_memory.pages import Sheet, Style, TurnText, layout
 from optical_memory.readers.blind import sheetful
-from optical_memory.readers.scoring import Score, Share, Strings, align, judge, plain, wilson
+from optical_memory.readers.scoring import Score, Share, Strings, align, judge, plain, truth, wilson
 from tests.readers.knowing import honestly_unread, perfectly, silently_wrong, with_strings
 
 PAGE = sheetful(1, 1, Style(9), Sheet(924, 1680, 28), chars=800)
@@ -104,3 +104,11 @@ def judge_codes() -> int:
 
 def test_wide_forms_are_read_as_their_plain_ones() -> None:
     assert plain("ＡＢ：１２ ") == "AB:12"
+
+
+def test_a_page_with_dashes_and_dots_of_print_is_read_whole_by_who_writes_them_plain_or_as_they_are() -> None:
+    text = "A long way\u2014so they say\u2014to “Oslo”\u2026 and back, 5\u20137 hours, id AB\u201312."
+    page = layout([TurnText(1, "user", text)], Style(9), Sheet(924, 1680, 28))[0]
+    stands = truth(page, ["AB\u201312"])
+    for read in (text, plain(text)):
+        assert judge(stands, "u1" + read) == Score(Share(sum(stands.content), sum(stands.content)), strings=Strings(1))
