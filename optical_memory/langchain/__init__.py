@@ -6,12 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optical_memory.langchain.middleware import OpticalMemoryMiddleware
+    from optical_memory.langchain.middleware import OpticalMemoryAtEndMiddleware, OpticalMemoryMiddleware
     from optical_memory.langchain.tools import recall_memory
 
-__all__ = ["OpticalMemoryMiddleware", "recall_memory"]
+__all__ = ["OpticalMemoryAtEndMiddleware", "OpticalMemoryMiddleware", "recall_memory"]
 
-_LAZY = {"OpticalMemoryMiddleware": "middleware", "recall_memory": "tools"}  # the tool needs langchain-core only
+_LAZY = {  # the tools need langchain-core only
+    "OpticalMemoryAtEndMiddleware": "middleware",
+    "OpticalMemoryMiddleware": "middleware",
+    "recall_memory": "tools",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from optical_memory.errors import BudgetError, ConfigError, MissingExtraError, ThreadNotFoundError
+from optical_memory.errors import BudgetError, ConfigError, MissingExtraError
 
 try:
     from langchain.agents.middleware import AgentMiddleware
-    from langchain.agents.middleware.types import AgentState, ModelRequest, ModelResponse
+    from langchain.agents.middleware.types import AgentState, ModelRequest, ModelResponse, ToolCallRequest
 except ImportError as error:
     raise MissingExtraError("langchain", "agents") from error
 
@@ -21,12 +20,15 @@ from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import BaseMessage
 from langchain_core.tools import BaseTool
 
-from optical_memory.cost import known
+from optical_memory.cost import Profile, known
+from optical_memory.langchain.endings import Endings
 from optical_memory.langchain.health import PAUSE, Health
 from optical_memory.langchain.pairs import answered, paired, trimmed, unanswered
 from optical_memory.langchain.sizes import Reserved, message_counter
+from optical_memory.langchain.thinking import Bonds, thoughtless
 from optical_memory.langchain.tools import TOKENS, RecallMemory, messages_in
 from optical_memory.langchain.where import Place, Subagents, Thread, is_subagent, place
+from optical_memory.langchain.wire import Cache, family, wired
 from optical_memory.memory import Context, OpticalMemory
 from optical_memory.memory.assemble import stripped
 from optical_memory.messages import injected
@@ -49,6 +51,10 @@ SUBAGENT = 'an agent inside another graph is not remembered; pass subagents="iso
 NO_THREAD = 'no thread id: the memory lasts for this run; pass {"configurable": {"thread_id": ...}} or thread='
 SUMMARY = "SummarizationMiddleware removes history before the memory sees it: use one of the two"
 PREVIOUS = "use_previous_response_id sends only the newest messages, and the memory has no effect: switch it off"
+REWRITTEN = (
+    "other middleware rewrites the model's answers: what was remembered of one has been erased, and answers are remembered "
+    "with the next call from now on; OpticalMemoryAtEndMiddleware never stores what is rewritten"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,19 @@ class Call:
     vision: bool | None
     query: str | None
     budget: int | None
+    profile: Profile
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request as it goes to the model, and the context in it (None: plain messages)."""
+    """A request as it goes to the model, its messages before they took a provider's form, and the context in them.
+
+    Without a context they are plain messages; without a call the memory has no part in it.
+    """
 
     request: ModelRequest[Any]
+    messages: list[BaseMessage]
+    call: Call | None = None
     context: Context | None = None
 
 
@@ -84,13 +96,15 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     automatic_recall  bring old turns that the newest message asks for back by themselves (`MemoryConfig.recall`)
     observe           note what the provider billed for each call, beside what was predicted
     subagents         "skip": an agent inside another graph keeps its plain messages; "isolate": a memory for its run
+    cache             how long Anthropic keeps what it has read ("5m", "1h"): breakpoints are set where the host has left
+                      room for them; None sets none
     strict            raise errors of ours instead of failing open
     pause             seconds for which a store that failed is left alone
 
     With the memory's `mode="observe"` each call is remembered, planned and priced, and goes out as it came, without the
-    recall tool. A memory without a model takes over that of the first call, if its costs are known. The answer is
-    remembered after the run, from the graph's state, which costs one checkpoint: what other middleware has taken out of
-    an answer, such as personal data, must not stand in the database all the same.
+    recall tool. A memory without a model takes over that of the first call, if its costs are known. An answer is
+    remembered as the model gives it. Where other middleware rewrites answers (personal data), the next call erases what
+    was taken out; `OpticalMemoryAtEndMiddleware` never stores it.
 
     Without a thread id the memory lasts for one run. Put it after retry, fallback and routing middleware, so that it
     sees the model that is called, and before prompt caching. Not together with SummarizationMiddleware, which destroys
@@ -98,16 +112,19 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     """
 
     trace_policy = _TRACE
+    answers_at_once = True  # remember an answer when the model gives it, not when the run has ended
 
     def __init__(
         self, memory: OpticalMemory, *, thread: Thread = None, recall_tool: bool = True, automatic_recall: bool = True,
-        observe: bool = True, subagents: Subagents = "skip", strict: bool = False, pause: float = PAUSE,
+        observe: bool = True, subagents: Subagents = "skip", cache: Cache = "5m", strict: bool = False,
+        pause: float = PAUSE,
     ) -> None:  # fmt: skip
         super().__init__()
         self.memory = memory
         self._thread, self._subagents = thread, subagents
-        self._automatic_recall, self._observes, self._strict = automatic_recall, observe, strict
-        self._health, self._reserved = Health(pause), Reserved()
+        self._automatic_recall, self._observes, self._strict, self._cache = automatic_recall, observe, strict, cache
+        self._health, self._reserved, self._bonds = Health(pause), Reserved(), Bonds()
+        self._endings = Endings(memory, self.answers_at_once)
         recall = RecallMemory(memory, self._in_tool, TOKENS, self._health)
         self._observing = memory.config.mode == "observe"
         self.tools: Sequence[BaseTool] = [recall] if recall_tool and not self._observing else []
@@ -125,16 +142,16 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
                     raise
                 sent = self._prepared(request, OVERFLOW_SHARE)
                 response = handler(sent.request)
-        except Exception:
-            self._abandoned(request)
+        except BaseException:
+            self._abandoned(request.runtime, request.messages)
             raise
-        self._observed(sent, response)
+        self._answered(sent, response)
         return response
 
     async def awrap_model_call(self, request: ModelRequest[Any], handler: AsyncHandler) -> ModelResponse[Any]:
         """`wrap_model_call`; what is ours runs in a worker thread."""
-        sent = await asyncio.to_thread(self._prepared, request)
         try:
+            sent = await asyncio.to_thread(self._prepared, request)
             try:
                 response = await handler(sent.request)
             except ContextOverflowError:
@@ -142,21 +159,29 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
                     raise
                 sent = await asyncio.to_thread(self._prepared, request, OVERFLOW_SHARE)
                 response = await handler(sent.request)
-        except Exception:
-            await asyncio.to_thread(self._abandoned, request)
+        except BaseException as error:
+            await _aside(error, self._abandoned, request.runtime, request.messages)
             raise
-        await asyncio.to_thread(self._observed, sent, response)
+        await asyncio.to_thread(self._answered, sent, response)
         return response
 
-    def after_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
-        """Remember what came after the last model call's messages: the answer."""
-        self._finished(state, runtime)
-        return None
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
+        """Run the tool; an error that ends a run without a thread takes along what was remembered for it."""
+        try:
+            return handler(request)
+        except BaseException:
+            self._abandoned(request.runtime, messages_in(request.state))
+            raise
 
-    async def aafter_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
-        """`after_agent` in a worker thread."""
-        await asyncio.to_thread(self._finished, state, runtime)
-        return None
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
+    ) -> Any:
+        """`wrap_tool_call`; what is ours runs in a worker thread."""
+        try:
+            return await handler(request)
+        except BaseException as error:
+            await _aside(error, self._abandoned, request.runtime, messages_in(request.state))
+            raise
 
     # ----------------------------------------------------------------------------------------- one call
 
@@ -166,28 +191,36 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             call = self._call(request, share)
         except Exception as error:
             self._failed(error, "a model call goes out unchanged")
-            return Sent(request)
+            return Sent(request, list(request.messages))
         if call is None:
-            return Sent(request)
+            return Sent(request, list(request.messages))
         try:
             context = self._context(call)
             if self._observing:
-                return Sent(request, context)
-            return Sent(request.override(messages=answered(context.messages)), context)  # type: ignore[arg-type]
+                return Sent(request, list(request.messages), call, context)
+            return self._wired(request, call, answered(context.messages), context)
         except Exception as error:
             if self._observing:
                 self._failed(error, "a call was not observed")
-                return Sent(request)
+                return Sent(request, list(request.messages))
             self._failed(error, "plain messages, trimmed to the budget, go to the model")
             return self._without_memory(request, call, error)
 
     def _without_memory(self, request: ModelRequest[Any], call: Call, reason: Exception) -> Sent:
         """The request with trimmed plain messages; unchanged where even trimming fails."""
         try:
-            return Sent(request.override(messages=self._plain(call, reason)))  # type: ignore[arg-type]
+            return self._wired(request, call, self._plain(call, reason), None)
         except Exception as error:
             self._failed(error, "a model call goes out unchanged")
-            return Sent(request)
+            return Sent(request, list(request.messages))
+
+    def _wired(
+        self, request: ModelRequest[Any], call: Call, messages: Sequence[BaseMessage], context: Context | None
+    ) -> Sent:
+        """The request with these messages in the form of its provider, without reasoning that is bound to others."""
+        told = self._bonds.loosened(_base(request), messages) if binds(request.model) else list(messages)
+        made = wired(request.override(model=thoughtless(request, told)), told, call.profile, self._cache)
+        return Sent(made, told, call, context)
 
     def _call(self, request: ModelRequest[Any], share: float) -> Call | None:
         """What is asked; None where the memory has no part in this call."""
@@ -196,6 +229,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if where is None or not request.messages:
             return None
         messages = paired(request.messages)
+        if not self._health.resting and self._endings.began(where, messages):
+            self._health.once("rewritten", REWRITTEN)
         if self.memory.config.model is None and known(named := model_name(request.model)):
             self.memory.adopt(named)
         model = other_model(self.memory.config.model, request.model)
@@ -207,7 +242,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         return Call(
             where, messages, self._reserved.tokens(request, settings) + repairs, model, _sees(request.model),
             str(last.text) if self._automatic_recall and last.type == "human" and not injected(last) else None,
-            budget if budget != self.memory.budget else None,
+            budget if budget != self.memory.budget else None, settings.profile,
         )  # fmt: skip
 
     def _context(self, call: Call) -> Context:
@@ -221,10 +256,9 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _plain(self, call: Call, error: Exception) -> list[BaseMessage]:
         """The newest messages that fit into the budget; a newest result that is too long shows its head and tail."""
-        settings = self.memory.settings(call.model)
         room = (call.budget or self.memory.budget) - call.reserved
         numbers = self._numbers(call) if isinstance(error, BudgetError) else {}
-        messages, cut = trimmed(call.messages, room, message_counter(settings.profile), lambda m: numbers.get(id(m)))
+        messages, cut = trimmed(call.messages, room, message_counter(call.profile), lambda m: numbers.get(id(m)))
         if cut:
             self._health.once("cut", CUT)
         return [stripped(message) for message in messages]  # reasoning is bound to a prefix that is not there
@@ -238,45 +272,38 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             return {}
         return {id(message): number for message, number in zip(call.messages, found, strict=True)}
 
-    def _abandoned(self, request: ModelRequest[Any]) -> None:
-        """The model failed: what was remembered for this run alone goes, since nobody may come back to it.
+    def _abandoned(self, runtime: Any, messages: Sequence[Any]) -> None:
+        """A model or tool failed: what was remembered for this run alone goes, since nobody may come back to it.
 
         A retry or fallback outside of us calls again with all messages, and they are remembered anew.
         """
         try:
-            where = place(self._thread, self._subagents, request.runtime, request.messages)
+            where = place(self._thread, self._subagents, runtime, messages)
             if where is not None and where.ephemeral and not self._health.resting:
-                with suppress(ThreadNotFoundError):
-                    self.memory.forget(where.thread)
+                self._endings.left(where.thread)
         except Exception as error:
             self._health.failed(error, "what a failed run left behind is not removed")
 
-    def _finished(self, state: Any, runtime: Any) -> None:
-        try:
-            messages = messages_in(state)
-            where = place(self._thread, self._subagents, runtime, messages)
-            if where is None or not messages:
-                return
-            self._health.check()
-            if where.ephemeral:
-                with suppress(ThreadNotFoundError):
-                    self.memory.forget(where.thread)
-            else:
-                self.memory.remember(where.thread, paired(messages))
-            self._health.well()
-        except Exception as error:
-            self._failed(error, "the end of a run is remembered with the next call")
-
-    def _observed(self, sent: Sent, response: Any) -> None:
-        """Note what was billed, where the provider says so."""
-        if not self._observes or sent.context is None or self._health.resting:
+    def _answered(self, sent: Sent, response: Any) -> None:
+        """The model has answered: note what that is bound to and what was billed, and remember a run's last answer."""
+        whole = getattr(response, "model_response", response)  # a layer below may have added a command
+        answers = [m for m in (getattr(whole, "result", None) or [whole]) if isinstance(m, BaseMessage)]
+        self._bonds.note(_base(sent.request), sent.messages, answers)
+        if sent.call is None or sent.context is None or self._health.resting:
             return
         try:
-            whole = getattr(response, "model_response", response)  # a layer below may have added a command
-            answers = getattr(whole, "result", None) or [whole]
-            usage = next((m.usage_metadata for m in reversed(answers) if getattr(m, "usage_metadata", None)), None)
+            self._endings.ended(sent.call.place, sent.call.messages, answers)
+        except Exception as error:
+            self._failed(error, "an answer is remembered with the next call")
+        if self._observes and not sent.call.place.ephemeral:
+            self._observed(sent.context, answers)
+
+    def _observed(self, context: Context, answers: Sequence[BaseMessage]) -> None:
+        """Note what was billed, where the provider says so."""
+        try:
+            usage = next((u for m in reversed(answers) if (u := getattr(m, "usage_metadata", None))), None)
             if usage:
-                self.memory.observe(usage, sent.context)
+                self.memory.observe(usage, context)
         except ConfigError as error:  # the provider's figures, not an error of ours: strict or not, it is only logged
             self._health.once("usage", "the usage of a call was not noted: %s (told once)", error)
         except Exception as error:
@@ -311,6 +338,50 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             self._health.once("summary", SUMMARY)
         if getattr(request.model, "use_previous_response_id", False):
             self._health.once("previous", PREVIOUS)
+
+
+class OpticalMemoryAtEndMiddleware(OpticalMemoryMiddleware):
+    """The same, but answers are remembered when the run has ended, from the graph's state.
+
+    For agents whose other middleware rewrites answers: what it takes out is never stored. It costs one checkpoint a run.
+    """
+
+    answers_at_once = False
+
+    def after_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
+        """Remember what came after the last model call's messages: the answer."""
+        try:
+            messages = messages_in(state)
+            where = place(self._thread, self._subagents, runtime, messages)
+            if where is not None and messages and not where.ephemeral:
+                self._health.check()
+                self.memory.remember(where.thread, paired(messages))
+                self._health.well()
+        except Exception as error:
+            self._failed(error, "the end of a run is remembered with the next call")
+        return None
+
+    async def aafter_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
+        """`after_agent` in a worker thread."""
+        return await asyncio.to_thread(self.after_agent, state, runtime)
+
+
+async def _aside(error: BaseException, work: Callable[..., None], *arguments: Any) -> None:
+    """Do this in a worker thread, and wait for it unless the task was cancelled: then the thread goes on by itself."""
+    done = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    if isinstance(error, Exception):
+        await done
+
+
+def _base(request: ModelRequest[Any]) -> str:
+    """What stands before the messages of a request."""
+    system = request.system_message
+    return str(system.text) if system is not None else ""
+
+
+def binds(model: Any) -> bool:
+    """May this model's reasoning be bound to the prefix that it was thought with?"""
+    return family(model) == "anthropic" or "claude" in model_name(model).lower()
 
 
 def other_model(own: str | None, model: Any) -> str | None:

@@ -66,7 +66,9 @@ def make(tmp_path: Path) -> Iterator[Callable[..., OpticalMemory]]:
         memory.close()
 
 
-def agent(model: Scripted, memory: OpticalMemory, *, checkpointer: Any = None, tools: Any = (look,), **options: Any) -> Any:
+def agent(
+    model: Scripted, memory: OpticalMemory, *, checkpointer: Any = None, tools: Any = (look,), **options: Any
+) -> Any:
     """An agent with a system prompt and our middleware; errors of ours are raised unless `strict=False`."""
     middleware = OpticalMemoryMiddleware(memory, **({"strict": True} | options))
     return create_agent(

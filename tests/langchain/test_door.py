@@ -32,7 +32,10 @@ def test_without_langchain_the_middleware_names_the_extra_and_the_tool_works():
         "try:\n    from optical_memory.langchain import OpticalMemoryMiddleware\n"
         "except MissingExtraError as error:\n    print(error)\n"
     )
-    assert run(code).splitlines() == ["recall_memory", 'langchain is not installed: pip install "optical-memory[agents]"']
+    assert run(code).splitlines() == [
+        "recall_memory",
+        'langchain is not installed: pip install "optical-memory[agents]"',
+    ]
 
 
 @pytest.mark.parametrize(

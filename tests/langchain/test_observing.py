@@ -145,18 +145,36 @@ class Redacting(AgentMiddleware):
         return {"messages": [AIMessage(last.text.replace("4111 1111", "[card]"), id=last.id)]}
 
 
-def test_what_other_middleware_takes_out_of_an_answer_is_never_stored(make):
-    """The answer is remembered from the state at the end of the run, not from the model's own response."""
+def redacted(memory, middleware, runs=3):
+    """Runs of an agent whose answers hold a number that other middleware takes out; closes the memory."""
     from langchain.agents import create_agent
 
+    model = Scripted(play=lambda _: AIMessage("The number is 4111 1111."))
+    runner = create_agent(model, [], middleware=[Redacting(), middleware], checkpointer=InMemorySaver())
+    for question in ("first", "second", "third")[:runs]:
+        runner.invoke(say(question), on("t"))
+    said = [t.text for t in memory.turns("t") if t.text]
+    memory.close()
+    files = list(memory.store.path.parent.glob("memory.db*"))
+    return said, any(b"4111 1111" in file.read_bytes() for file in files)
+
+
+def test_what_other_middleware_takes_out_of_an_answer_is_erased_with_the_next_call(make, caplog):
+    """The state's form wins: the first answer's is erased from the file, later ones are remembered from the state."""
     from optical_memory.langchain import OpticalMemoryMiddleware
 
-    memory, model = make(), Scripted(play=lambda _: AIMessage("The number is 4111 1111."))
-    middleware = [Redacting(), OpticalMemoryMiddleware(memory, strict=True)]
-    runner = create_agent(model, [], middleware=middleware, checkpointer=InMemorySaver())
-    for question in ("first", "second"):
-        runner.invoke(say(question), on("t"))
-    assert [t.text for t in memory.turns("t")][1::2] == ["The number is [card]."] * 2
-    memory.close()
-    files = memory.store.path.parent.glob("memory.db*")
-    assert not any(b"4111 1111" in file.read_bytes() for file in files)
+    memory = make()
+    said, there = redacted(memory, OpticalMemoryMiddleware(memory, strict=True))
+    assert said == ["first", "The number is [card].", "second", "The number is [card].", "third"]
+    assert not there
+    assert caplog.text.count("other middleware rewrites") == 1
+    assert memory.threads()[0].branches == 1
+
+
+def test_at_end_never_stores_what_other_middleware_takes_out(make):
+    """With the hook at the run's end the answer is remembered from the state only, and at once."""
+    from optical_memory.langchain import OpticalMemoryAtEndMiddleware
+
+    memory = make()
+    said, there = redacted(memory, OpticalMemoryAtEndMiddleware(memory, strict=True), runs=1)
+    assert (said, there) == (["first", "The number is [card]."], False)

@@ -25,7 +25,9 @@ def histories(draw):
             ids = [f"c{made + n}" for n in range(draw(st.integers(1, 3)))]
             made += len(ids)
             out.append(AIMessage("", tool_calls=[{"name": "look", "args": {}, "id": i} for i in ids]))
-            out += [ToolMessage("text " * draw(st.integers(1, 900)), tool_call_id=i) for i in ids if draw(st.integers(0, 9))]
+            out += [
+                ToolMessage("text " * draw(st.integers(1, 900)), tool_call_id=i) for i in ids if draw(st.integers(0, 9))
+            ]
             if draw(st.integers(0, 9)) == 0:
                 out.append(ToolMessage("stray", tool_call_id="nobody"))
     return out

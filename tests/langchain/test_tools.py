@@ -18,7 +18,11 @@ def memory(make):
     made = make()
     long = "\n".join(f"row {n}: value {n * 7} of the pump at station {n % 9}" for n in range(900))
     talk = [
-        {"role": "user", "content": long if n == 5 else f"The code of gate {n} is {n}{n}-heron.", "created_at": f"2026-03-{n:02}"}
+        {
+            "role": "user",
+            "content": long if n == 5 else f"The code of gate {n} is {n}{n}-heron.",
+            "created_at": f"2026-03-{n:02}",
+        }
         for n in range(1, 31)
     ]
     made.remember("t", talk)
@@ -51,7 +55,9 @@ def test_a_long_turn_is_read_on_by_its_offset_until_nothing_is_left(memory):
     while offset is not None:
         answer = ask(memory, "5", offset=offset)
         assert text_tokens(answer, MODEL) <= 1_500
-        shown = answer.removeprefix("[turn 5, user, 2026-03-05] ").removeprefix(f"[... {offset} characters before ...] ")
+        shown = answer.removeprefix("[turn 5, user, 2026-03-05] ").removeprefix(
+            f"[... {offset} characters before ...] "
+        )
         shown, _, rest = shown.partition(" [... ")
         parts.append(shown)
         offset = int(rest.split("offset=")[1].split(")")[0]) if rest else None

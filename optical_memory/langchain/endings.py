@@ -1,0 +1,97 @@
+"""The ends of runs: the answer is remembered as it comes, and what was kept for one run alone goes.
+
+A hook at a run's end would be a node of the graph, and each node costs a checkpoint with all messages in it. So the answer
+is remembered where the model gives it. Should other middleware rewrite it afterwards (personal data, a guardrail), the next
+call finds another text under the same id: the first one is erased, the state's stands in its place, and from then on
+answers wait for the state of the next call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from optical_memory.errors import ThreadNotFoundError
+from optical_memory.langchain.pairs import unanswered
+from optical_memory.langchain.where import Place
+from optical_memory.memory import OpticalMemory
+from optical_memory.memory.kept import Kept
+from optical_memory.messages import read
+
+IDLE = 3600.0
+WAITING = 1_024  # threads whose newest answer is compared with what the state says of it
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The newest answer of a thread as it was remembered: its turn, and its message's id and hash."""
+
+    turn: int
+    id: str
+    hash: str
+
+
+class Endings:
+    """Remembers answers, and forgets what was kept for a run that is over. Safe for threads.
+
+    `at_once=False` leaves every answer to the state of the next call, or to a hook at the run's end; `idle` are the
+    seconds after which a run without a thread that made no call is taken for one that was broken off.
+    """
+
+    def __init__(self, memory: OpticalMemory, at_once: bool, idle: float = IDLE) -> None:
+        self._memory, self._at_once, self._idle = memory, at_once, idle
+        self._answers: Kept[str, Answer] = Kept(WAITING)
+        self._runs: dict[str, float] = {}  # runs without a thread that have not ended, and when they last called
+
+    def began(self, where: Place, messages: Sequence[BaseMessage]) -> bool:
+        """A call is made; True where an answer that other middleware has rewritten since was erased just now."""
+        if where.ephemeral:
+            self._runs[where.thread] = time.monotonic()
+            self._swept()
+            return False
+        return self._erased(where.thread, messages)
+
+    def ended(self, where: Place, before: Sequence[BaseMessage], answers: Sequence[Any]) -> None:
+        """A model's answers came; if no tool is called the run is over. `before` is what it was asked."""
+        given = [m for m in answers if isinstance(m, BaseMessage)]
+        if not given or unanswered(given):
+            return
+        if where.ephemeral:
+            self.left(where.thread)
+        elif self._at_once:
+            self._remembered(where.thread, before, given)
+
+    def left(self, thread: str) -> None:
+        """Forget what was kept for a run that is over or broken off; a retry remembers it anew."""
+        self._runs.pop(thread, None)
+        with suppress(ThreadNotFoundError):
+            self._memory.forget(thread)
+
+    def _remembered(self, thread: str, before: Sequence[BaseMessage], given: Sequence[BaseMessage]) -> None:
+        told = list(before[-1:] if before and before[-1].id else before)
+        number = self._memory.remember(thread, [*told, *given]).turns[-1]
+        last = given[-1]
+        if number is not None and last.id and isinstance(last, AIMessage):
+            self._answers.put(thread, Answer(number, last.id, read(last).hash))
+
+    def _erased(self, thread: str, messages: Sequence[BaseMessage]) -> bool:
+        known = self._answers.get(thread)
+        told = next((m for m in reversed(messages) if known is not None and m.id == known.id), None)
+        if known is None or told is None or read(told).hash == known.hash:
+            return False
+        self._at_once = False
+        self._answers.drop()
+        with suppress(ThreadNotFoundError):
+            self._memory.forget(thread, turns=[known.turn])
+        return True
+
+    def _swept(self) -> None:
+        """Runs that nobody ended: an error outside of our sight, a recursion limit, a graph that was dropped."""
+        late = time.monotonic() - self._idle
+        for thread in [t for t, called in list(self._runs.items()) if called < late]:
+            self.left(thread)

@@ -1,0 +1,114 @@
+"""Reasoning and the prefix that it was thought with.
+
+Newer Claude models bind each thinking block to everything that stood before it and answer 400 if any of that has changed.
+Blocks may be left out from the oldest on, never from the middle, and one that was left out may not come back. A plan strips
+what its own change unbinds. What is left is found here: an answer to plain messages (the memory failed), to a smaller
+context (the first was too long), or under another model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from optical_memory.memory.assemble import stripped
+from optical_memory.memory.kept import Kept
+from optical_memory.messages import REASONING, digest
+
+KEPT = 16_384  # answers whose prefix is known in this process
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """The prefix that an answer's reasoning is bound to, and the first message whose reasoning stood in it."""
+
+    prefix: str
+    first: str
+
+
+class Bonds:
+    """For each answer with reasoning that came in this process, what it was thought with. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._known: Kept[str, Bond] = Kept(KEPT)
+
+    def note(self, base: str, sent: Sequence[BaseMessage], answers: Sequence[BaseMessage]) -> None:
+        """These answers came to these messages; `base` is what stood before them (the system prompt)."""
+        answer = next((a for a in answers if a.id and reasons(a)), None)
+        if answer is None:
+            return
+        prefix = [base, *prefixes(base, sent)][-1]
+        first = next((str(m.id) for m in sent if reasons(m)), str(answer.id))
+        self._known.put(str(answer.id), Bond(prefix, first))
+
+    def loosened(self, base: str, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """The messages without reasoning that is bound to something else; answers of other processes are trusted."""
+        thought = [i for i, m in enumerate(messages) if m.id and reasons(m)]
+        known = {i: bond for i in thought if (bond := self._known.get(str(messages[i].id))) is not None}
+        if not known:
+            return list(messages)
+        before = [base, *prefixes(base, messages)]
+        broken = [i for i, bond in known.items() if bond.prefix != before[i]]
+        places = {str(m.id): i for i, m in enumerate(messages) if m.id}
+        start = max(broken, default=-1) + 1
+        start = max([start, *(places.get(known[i].first, 0) for i in known if i >= start)])
+        return [stripped(m) if i < start else m for i, m in enumerate(messages)]
+
+
+def reasons(message: BaseMessage) -> bool:
+    """Does this message carry reasoning?"""
+    return message.type == "ai" and any(_kind(block) in REASONING for block in _listed(message))
+
+
+def prefixes(base: str, messages: Sequence[BaseMessage]) -> Iterator[str]:
+    """For each message, a hash of everything up to its end, reasoning left out."""
+    for message in messages:
+        base = digest(base + _said(message))
+        yield base
+
+
+def _said(message: BaseMessage) -> str:
+    """What a provider is told by a message, without reasoning and without marks that change no word."""
+    blocks = [_bare(b) for b in _listed(message) if _kind(b) not in REASONING]
+    calls = [(c["id"], c["name"], c["args"]) for c in getattr(message, "tool_calls", ())]
+    return repr((message.type, blocks, calls, getattr(message, "tool_call_id", None)))
+
+
+def _bare(block: Any) -> Any:
+    """A block without marks that change no word; of a picture its length and its end, in which its checksum stands."""
+    if not isinstance(block, Mapping):
+        return block
+    told = {k: v for k, v in block.items() if k != "cache_control"}
+    data = told.get("base64")
+    return told | {"base64": (len(data), data[-96:])} if isinstance(data, str) else told
+
+
+def _listed(message: BaseMessage) -> Sequence[Any]:
+    return message.content if isinstance(message.content, list) else [message.content]
+
+
+def _kind(block: Any) -> str:
+    return str(block.get("type", "")) if isinstance(block, Mapping) else ""
+
+
+def thoughtless(request: Any, messages: Sequence[BaseMessage]) -> Any:
+    """The request's model without thinking for this call, where thinking could not go on; else the model itself.
+
+    With `thinking={"type": "enabled"}` Claude wants the newest answer of an open tool round to begin with its thinking,
+    and answers 400 where that had to be left out. Adaptive thinking has no such rule.
+    """
+    model = request.model
+    if _asked(model, request.model_settings) != "enabled" or not messages or messages[-1].type != "tool":
+        return model
+    called = next((m for m in reversed(messages) if m.type != "tool"), None)
+    if called is None or (_listed(called) and _kind(_listed(called)[0]) in REASONING):
+        return model
+    return model.model_copy(update={"thinking": {"type": "disabled"}})
+
+
+def _asked(model: Any, settings: Mapping[str, Any]) -> str:
+    thinking = getattr(model, "thinking", None) or settings.get("thinking")
+    return str(thinking.get("type", "")) if isinstance(thinking, Mapping) else ""

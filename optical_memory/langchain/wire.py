@@ -1,0 +1,210 @@
+"""Each provider's forms: how our images are sent, and where a provider is told what it may cache.
+
+Applied to one request at projection time, never to what is stored. What is not named here gets LangChain's standard image
+block, which the clients for Bedrock, Vertex, Mistral, Ollama and OpenAI-compatible servers translate themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage, SystemMessage
+
+from optical_memory.cost import Profile, image_size
+from optical_memory.messages import SOURCE
+
+Block = dict[str, Any]
+Cache = Literal["5m", "1h"] | None
+Family = Literal["anthropic", "openai", "gemini", "plain"]
+
+BREAKPOINTS = 4  # Anthropic takes no more in a request
+LOOK_BACK = 20  # content blocks before a breakpoint in which Anthropic looks for what it has cached
+_HEADER = 64  # base64 characters that hold a PNG's width and height
+
+
+def family(model: Any) -> Family:
+    """Whose forms a chat model takes, by its type in LangChain."""
+    kind = str(getattr(model, "_llm_type", ""))
+    if kind.startswith("anthropic-"):
+        return "anthropic"
+    if kind in ("openai-chat", "azure-openai-chat"):
+        return "openai"
+    return "gemini" if kind == "chat-google-generative-ai" else "plain"
+
+
+def wired(request: Any, messages: Sequence[BaseMessage], profile: Profile, cache: Cache) -> Any:
+    """The request with these messages in the form of its model's provider; `profile` is that of the pages."""
+    kind = family(request.model)
+    if kind == "anthropic":
+        return _for_anthropic(request, messages, cache)
+    form = {"openai": _openai_image, "gemini": _gemini_image}.get(kind)
+    return request.override(messages=_imaged(messages, form, profile) if form else list(messages))
+
+
+def ours(message: BaseMessage) -> bool:
+    """Was this message put into the request by the memory?"""
+    return message.additional_kwargs.get("lc_source") == SOURCE
+
+
+def _is_page(block: Any) -> bool:
+    return isinstance(block, Mapping) and block.get("type") == "image"
+
+
+# --------------------------------------------------------------------------------------------- OpenAI, Gemini
+
+Form = Callable[[Block, str], Block]  # an image block and its level of detail
+
+
+def _imaged(messages: Sequence[BaseMessage], form: Form, profile: Profile) -> list[BaseMessage]:
+    """The messages with our images in another form, where the profile names a level of detail for them."""
+
+    def block(given: Any) -> Any:
+        level = _level(given, profile) if _is_page(given) else None
+        return form(given, level) if level else given
+
+    return [m.model_copy(update={"content": [block(b) for b in m.content]}) if ours(m) else m for m in messages]
+
+
+def _level(block: Block, profile: Profile) -> str | None:
+    size = image_size(base64.b64decode(block["base64"][:_HEADER]))
+    return profile.detail(*size) if size else None
+
+
+def _openai_image(block: Block, level: str) -> Block:
+    """The standard block loses `detail` on its way (langchain-openai 1.7); this one keeps it in both APIs."""
+    url = f"data:{block['mime_type']};base64,{block['base64']}"
+    return {"type": "image_url", "image_url": {"url": url, "detail": level}}
+
+
+def _gemini_image(block: Block, level: str) -> Block:
+    return {**block, "media_resolution": f"MEDIA_RESOLUTION_{level.upper()}"}
+
+
+# --------------------------------------------------------------------------------------------- Anthropic
+
+
+def _for_anthropic(request: Any, messages: Sequence[BaseMessage], cache: Cache) -> Any:
+    """Native image blocks, images before text, and breakpoints where the host has left room for them."""
+    kind = str(request.model._llm_type)
+    formed = [_anthropic_message(m, strict=kind == "anthropic-chat") if ours(m) else m for m in messages]
+    if cache is None or kind not in ("anthropic-chat", "anthropic-bedrock-chat"):
+        return request.override(messages=formed)
+    return _marked(request, formed, cache)
+
+
+def _anthropic_message(message: BaseMessage, strict: bool) -> BaseMessage:
+    """One of our messages: its images first, then its text; `strict` refuses an image that would be made smaller."""
+    blocks = [_anthropic_block(b, strict) if _is_page(b) else b for b in message.content]
+    return message.model_copy(update={"content": sorted(blocks, key=lambda b: b["type"] != "image")})
+
+
+def _anthropic_block(block: Any, strict: bool) -> Block:
+    source = {"type": "base64", "media_type": block["mime_type"], "data": block["base64"]}
+    silent = {"transformations": {"oversized_image": "error"}} if strict else {}
+    return {"type": "image", "source": source} | silent
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The host's own breakpoints: how many, how long they live, and whether tools and the tail have one."""
+
+    lives: tuple[str, ...]
+    tools: bool
+    tail: bool
+
+    @property
+    def room(self) -> int:
+        """How many are left for us; one stays free for the tools, which a layer below us may still mark."""
+        return BREAKPOINTS - len(self.lives) - (not self.tools)
+
+    def control(self, cache: str) -> Block:
+        """Our breakpoints live as long as the host's shortest: a longer life may not come after a shorter one."""
+        life = min(self.lives, key=("5m", "1h").index) if self.lives else cache
+        return {"type": "ephemeral"} | ({"ttl": life} if life != "5m" else {})
+
+
+def host_marks(request: Any, messages: Sequence[BaseMessage]) -> Marks:
+    """The breakpoints that are in a request already."""
+    tools = [_control(getattr(tool, "extras", tool)) for tool in request.tools]
+    system = request.system_message
+    blocks = [b for m in [system, *messages] if m and isinstance(m.content, list) for b in m.content]
+    tail = _control(request.model_settings)
+    found = [c for c in (*tools, *map(_control, blocks), tail) if c]
+    lives = tuple("1h" if c.get("ttl") == "1h" else "5m" for c in found)
+    return Marks(lives, any(tools), bool(tail))
+
+
+def _control(holder: Any) -> Mapping[str, Any] | None:
+    return holder.get("cache_control") if isinstance(holder, Mapping) else None
+
+
+def _marked(request: Any, messages: list[BaseMessage], cache: str) -> Any:
+    """The request with breakpoints at its tail, after the pages (see `_stable_end`) and after the system prompt."""
+    marks = host_marks(request, messages)
+    control, room, changed = marks.control(cache), marks.room, dict[str, Any]()
+    if not marks.tail and room > 0:
+        changed["model_settings"] = {**request.model_settings, "cache_control": control}
+        room -= 1
+    place = _stable_end(messages)
+    if place is not None and room > 0:
+        messages = _with_mark(messages, *place, control)
+        room -= 1
+    if room > 0 and (system := _marked_system(request.system_message, control)) is not None:
+        changed["system_message"] = system
+    return request.override(messages=messages, **changed)
+
+
+Place = tuple[int, int]  # a message and a block in it
+
+
+def _stable_end(messages: Sequence[BaseMessage]) -> Place | None:
+    """Where the bytes that stay end: the last page; in a round too long for Anthropic to look back over, its beginning.
+
+    At the tail, Anthropic finds the tail of the call before if that is at most 20 blocks back. A round of many parallel
+    calls is longer: then the end of the call before is marked itself.
+    """
+    newest = next((i for i in range(len(messages) - 1, -1, -1) if messages[i].type == "ai"), 0)
+    if sum(len(_blocks(m)) or 1 for m in messages[newest:]) > LOOK_BACK:
+        return next(_markable(messages[:newest]), None)
+    mine = [i for i, m in enumerate(messages) if ours(m)]
+    paged = [i for i in mine if any(_is_page(b) for b in messages[i].content)]
+    led = [i for i in mine if all(ours(m) for m in messages[: i + 1])]
+    if not (paged or led):
+        return None
+    at = (paged or led)[-1]
+    last = [j for j, b in enumerate(messages[at].content) if _is_page(b) or not paged]
+    return at, last[-1]
+
+
+def _markable(messages: Sequence[BaseMessage]) -> Iterator[Place]:
+    """Blocks of people and tools that may carry a breakpoint, newest first; empty text may not."""
+    for at in range(len(messages) - 1, -1, -1):
+        blocks = _blocks(messages[at]) if messages[at].type in ("human", "tool") else []
+        for index in range(len(blocks) - 1, -1, -1):
+            if blocks[index].get("type") != "text" or blocks[index].get("text"):
+                yield at, index
+
+
+def _blocks(message: BaseMessage) -> list[Block]:
+    """The content blocks of a message, which may be one text."""
+    content = message.content if isinstance(message.content, list) else [message.content]
+    return [{"type": "text", "text": b} if isinstance(b, str) else b for b in content]
+
+
+def _with_mark(messages: Sequence[BaseMessage], at: int, index: int, control: Block) -> list[BaseMessage]:
+    """Copies of the messages, one of them with a breakpoint at one of its blocks."""
+    blocks = _blocks(messages[at])
+    blocks[index] = {**blocks[index], "cache_control": control}
+    return [*messages[:at], messages[at].model_copy(update={"content": blocks}), *messages[at + 1 :]]
+
+
+def _marked_system(system: SystemMessage | None, control: Block) -> SystemMessage | None:
+    """The system prompt with a breakpoint at its end; None if there is nothing to mark, or the host has marked it."""
+    blocks = _blocks(system) if system is not None else []
+    last = blocks[-1] if blocks else {}
+    if system is None or any(map(_control, blocks)) or last.get("type") != "text" or not last.get("text"):
+        return None
+    return system.model_copy(update={"content": [*blocks[:-1], {**last, "cache_control": control}]})
