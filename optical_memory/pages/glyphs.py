@@ -123,7 +123,7 @@ class Shades:
         pieces, at = [self.columns], self.columns.shape[1]
         starts = []
         for glyph, phase, shade in made:
-            pieces.append(_words(shade, self.words))
+            pieces.append(as_words(shade, self.words))
             starts.append((glyph * PHASES + phase, at, shade.shape[1]))
             at += shade.shape[1]
         self.columns = np.concatenate(pieces, axis=1)
@@ -135,14 +135,23 @@ class Shades:
         master, index = self.face.source(glyph)
         if not master.width[index]:
             return np.zeros((self.size, 0), np.uint8)
-        down = overlap(int(master.top[index]) * self.size, int(master.height[index]), self.size, self.size)
-        step, cell = self.size * self.face.twentieths, WHOLE * CELL  # a master pixel and a page pixel, in the same unit
-        begin = int(master.left[index]) * step + phase * cell // PHASES
-        end = begin + int(master.width[index]) * step
-        across = overlap(begin, int(master.width[index]), step, -(-end // cell), cell)
-        # Integers below 2**24 are exact in float32 in any order of summation: the same pixels on any machine.
-        area = (down.T @ master.ink(index) @ across).astype(np.int64)
-        return (area * LEVELS // (CELL * cell)).astype(np.uint8)
+        return shaded(
+            master.ink(index), int(master.left[index]), int(master.top[index]), self.size, phase, self.face.twentieths
+        )
+
+
+def shaded(
+    ink: NDArray[np.float32], left: int, top: int, size: int, phase: int, twentieths: int = WHOLE
+) -> NDArray[np.uint8]:
+    """A master's ink at a pitch of `size` pixels, 0..LEVELS: `size` rows, columns from the pen's pixel on."""
+    height, width = ink.shape
+    down = overlap(top * size, height, size, size)
+    step, cell = size * twentieths, WHOLE * CELL  # a master pixel and a page pixel, in the same unit
+    begin = left * step + phase * cell // PHASES
+    across = overlap(begin, width, step, -(-(begin + width * step) // cell), cell)
+    # Integers below 2**24 are exact in float32 in any order of summation: the same pixels on any machine.
+    area = (down.T @ ink @ across).astype(np.int64)
+    return (area * LEVELS // (CELL * cell)).astype(np.uint8)
 
 
 def overlap(begin: int, count: int, size: int, pixels: int, cell: int = CELL) -> NDArray[np.float32]:
@@ -154,7 +163,7 @@ def overlap(begin: int, count: int, size: int, pixels: int, cell: int = CELL) ->
     return inside
 
 
-def _words(shade: NDArray[np.uint8], words: int) -> NDArray[np.uint64]:
+def as_words(shade: NDArray[np.uint8], words: int) -> NDArray[np.uint64]:
     """Columns as little-endian words: row r of a column is byte r % 8 of word r // 8."""
     column = np.zeros((shade.shape[1], 8 * words), np.uint8)
     column[:, : shade.shape[0]] = shade.T

@@ -27,10 +27,10 @@ BLANKS = re.compile(r"[ \t]{2,}|\t")
 DEEP = 6  # levels of indentation that are drawn one by one
 
 
-def normalise(text: str) -> str:
-    """The text as it is drawn: one line, visible characters and marks only."""
+def normalise(text: str, scripts: str = "") -> str:
+    """The text as it is drawn in a style with these `scripts`: one line, visible characters and marks only."""
     drawn = "".join(_tidy(part) for part in blocks(text))
-    return flat(visible(FENCES.sub(r"\1`", drawn) if "```" in drawn else drawn))
+    return flat(visible(FENCES.sub(r"\1`", drawn) if "```" in drawn else drawn, scripts))
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:

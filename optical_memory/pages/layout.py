@@ -13,21 +13,24 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optical_memory.errors import ConfigError
 from optical_memory.pages.card import salient
-from optical_memory.pages.glyphs import CELL, PHASES, face
+from optical_memory.pages.fonts import JOINER, WIDEST, Run, picture
+from optical_memory.pages.glyphs import CELL, PHASES, Face, face
 from optical_memory.pages.kinds import normalise
 from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points
+from optical_memory.pages.scripts import breakable, levels, locale_of, run_of, turned, units, visual
 from optical_memory.pages.sheets import Sheet, Style, TurnText
 
 MARGIN = 2  # pixels of paper on the left and right
 TOP = 1  # above the first line and below the last: on a low page each pixel counts
 RULE = 1  # pixels of the rule between gutter and text, with a pixel of paper on either side
-LEAST_DIGITS = 12  # a box narrower than this many digits is refused
+LEAST_DIGITS = 12  # a box narrower than this many digits is refused; half as many again where words are drawn as one
 SLACK = 0.05  # a line may end early by this share of its width to keep a word whole: 97.5 % stay in use
 SEAMS = ",;:/|)]}>-=&\\"  # where a word is cut rather than elsewhere
 STUB = 3  # letters: less of a turn is not begun at a line's end, right behind its mark
@@ -54,11 +57,13 @@ class Layout:
     glyphs: NDArray[np.int32]
     x: NDArray[np.int32]  # pen positions in quarter pixels from the page's left
     line: NDArray[np.int32]
+    runs: tuple[Run, ...] = ()  # what fonts draw: run n is glyph 2 * count + n of the page's face
 
     @property
     def key(self) -> str:
         """SHA-256 of everything that decides the pixels."""
         head = f"{self.style.key} {self.width}x{self.height} {self.left} {self.gutter}"
+        head += str([tuple(run) for run in self.runs]) if self.runs else ""
         arrays = (self.glyphs, self.x, self.line)
         parts = (head.encode(), *(array.astype("<i4").tobytes() for array in arrays))
         return hashlib.sha256(b"".join(parts)).hexdigest()
@@ -70,10 +75,17 @@ class Layout:
         return isinstance(other, Layout) and self.key == other.key
 
     def lines(self) -> list[str]:
-        """What is drawn in the text box, line by line: what a reader should read."""
+        """What is drawn in the text box, line by line, in the order of reading: what a reader should read."""
         font = face(self.style.face)
         codes = font.regular.codes[self.glyphs % font.count].astype("<u4")
         ends = np.searchsorted(self.line, np.arange(1, self.line.max(initial=-1) + 2))
+        if self.runs:
+            told = [run.text.strip(JOINER) for run in self.runs]
+            chars = [
+                chr(c) if g < 2 * font.count else told[g - 2 * font.count]
+                for c, g in zip(codes, self.glyphs, strict=True)
+            ]
+            return ["".join(chars[a:b]) for a, b in pairwise([0, *ends])]
         return [part.tobytes().decode("utf-32-le") for part in np.split(codes, ends)[:-1]]
 
 
@@ -88,6 +100,20 @@ class Shape:
     soft: NDArray[np.int32]
     seam: NDArray[np.int32]
     space: NDArray[np.bool_]
+    runs: tuple[Run, ...] = ()  # what fonts draw: run n is glyph 2 * count + n
+    level: NDArray[np.int8] | None = None  # embedding levels where anything stands right to left
+
+    def pens(self, start: int, end: int) -> Ints:
+        """Pens of the glyphs of a line, from its first pixel on, as they stand to be seen."""
+        if self.level is not None:
+            return visual(self.edge[start + 1 : end + 1] - self.edge[start:end], self.level[start:end])
+        pens: Ints = self.edge[start:end] - self.edge[start]
+        return pens
+
+    @property
+    def rightward(self) -> bool:
+        """Whether all of it is read from the left."""
+        return self.level is None or int(self.level.min()) == 0
 
     @property
     def width(self) -> int:
@@ -95,10 +121,12 @@ class Shape:
         return int(self.edge[-1])
 
 
-def shape(text: str, style: Style) -> Shape:
-    """Glyphs, pen positions and line ends of a text of drawable characters and marks."""
+def shape(text: str, style: Style, base: int | None = None) -> Shape:
+    """Glyphs, pen positions and line ends of a text of drawable characters and marks; `base` as in `levels`."""
     font, codes = face(style.face), points(text)
     glyphs = font.glyphs(codes)
+    if style.scripts and int(glyphs.min(initial=0)) < 0:
+        return _shaped(text, style, base)
     if style.bold:
         glyphs = glyphs + np.int32(font.count) * (salient(text) | np.isin(codes, points(SIGNS)))
     edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(font.advance[glyphs])))
@@ -106,6 +134,38 @@ def shape(text: str, style: Style) -> Shape:
     soft = np.append(space, False)
     soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH))
     return Shape(glyphs, edge, _latest(soft), _latest(np.append(False, np.isin(codes, points(SEAMS)))), space)
+
+
+def _shaped(text: str, style: Style, base: int | None) -> Shape:
+    """A text with units that a font draws: the same by units instead of characters."""
+    font, parts = face(style.face), units(text)
+    level = levels(parts, base)
+    glyphs, runs = _numbered(parts if level is None else turned(parts, level), font, locale_of(text))
+    codes = np.fromiter((ord(part[0]) if len(part) == 1 else 0 for part in parts), np.uint32, len(parts))
+    if style.bold:
+        at = np.cumsum([0, *map(len, parts)])[:-1]
+        strong = (salient(text)[at] | np.isin(codes, points(SIGNS))) & (glyphs < font.count)
+        glyphs = glyphs + np.int32(font.count) * strong
+    wide = np.array([picture(run).advance for run in runs], np.int64)
+    edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate((font.advance, wide))[glyphs])))
+    space = codes == ord(" ")
+    free = np.fromiter(map(breakable, parts), bool, len(parts))
+    soft = np.append(space | free, False)
+    soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH)) | free
+    seam = _latest(np.append(False, np.isin(codes, points(SEAMS))))
+    return Shape(glyphs, edge, _latest(soft), seam, space, runs, level)
+
+
+def _numbered(parts: Sequence[str], font: Face, locale: str) -> tuple[NDArray[np.int32], tuple[Run, ...]]:
+    """Glyphs of units: of the atlas where it has them, else the runs in the order in which they come."""
+    known: dict[str, int] = {}
+    runs: list[Run] = []
+    for part in dict.fromkeys(parts):
+        known[part] = int(font.glyph[min(ord(part), 0xFFFF)]) if len(part) == 1 else -1
+        if known[part] < 0:
+            known[part] = 2 * font.count + len(runs)
+            runs.append(run_of(part, locale))
+    return np.fromiter(map(known.__getitem__, parts), np.int32, len(parts)), tuple(runs)
 
 
 def _latest(marked: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -126,7 +186,9 @@ def broken(text: Shape, start: int, room: int, slack: int, wrap: int) -> tuple[i
     if soft > start and limit - int(text.edge[soft]) <= slack:
         return soft, _past_blanks(text, soft), False
     hard = int(text.edge.searchsorted(limit - wrap, "right")) - 1
-    if hard - start < STUB:
+    if text.runs and (near := int(text.soft[hard])) > start and near >= hard - 1:
+        return near, _past_blanks(text, near), False  # the word that has no place is one glyph: it is not cut
+    if hard - start < (1 if text.runs else STUB):
         return start, start, False
     seam = int(text.seam[hard])
     cut = seam if seam > start and limit - int(text.edge[seam]) <= slack // 3 else hard
@@ -156,7 +218,7 @@ class Box:
         left = MARGIN + -(-digit * (digits + 1) * style.size // CELL) + 1 + RULE + 1
         room = (sheet.width - MARGIN - left) * CELL // style.size
         rows = (sheet.height - 2 * TOP) // style.size
-        if rows < 1 or room < LEAST_DIGITS * digit:
+        if rows < 1 or room < (LEAST_DIGITS * 3 // 2 if style.scripts else LEAST_DIGITS) * digit:
             raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.size} pixels: use a larger one")
         return cls(left, rows, room, digits)
 
@@ -236,12 +298,14 @@ class Draft:
         Date and speaker stand there where they change: a page names each role's speaker once.
         """
         label = turn.label if self.line in self.gutter else ""
-        date = normalise(turn.date[:10]) if turn.date and turn.date != self.day else ""
+        scripts = self.style.scripts
+        date = normalise(turn.date[:10], scripts) if turn.date and turn.date != self.day else ""
         known = turn.role in self.names and self.names[turn.role] == turn.name
-        name = normalise(turn.name[:NAME]) if turn.name and not known else ""
+        name = normalise(turn.name[:NAME], scripts) if turn.name and not known else ""
         more = "…" if continued else ""
         forms = (mark_of(self.style, label, date, name, more), mark_of(self.style, label, date, more))
-        fitting = (form for form in forms if form.width <= self.box.room * 3 // 4)
+        most = min(self.box.room * 3 // 4, self.box.room - WIDEST - CELL if scripts else self.box.room)
+        fitting = (form for form in forms if form.width <= most)
         return next(fitting, mark_of(self.style, label, more))
 
     def _feed(self) -> None:
@@ -253,9 +317,9 @@ class Draft:
         slack = int(self.box.room * SLACK)
         while start < len(text.glyphs):
             end, after, cut = broken(text, start, self.box.room - self.pen, slack, wrap.width)
-            self._place(text, start, end)
-            if cut:
-                self._place(wrap, 0, 1)
+            pieces = [(text, start, end), (wrap, 0, int(cut))]
+            for piece in pieces if text.rightward else reversed(pieces):
+                self._place(*piece)
             start = after
             if start < len(text.glyphs):
                 if self.line + 1 >= self.box.rows:
@@ -269,21 +333,34 @@ class Draft:
 
     def _count(self, turn: TurnText, start: int, end: int, glyphs: int) -> None:
         """Characters of source, shared out by glyphs where a turn is cut over pages."""
-        for name, total in (("chars", len(turn.text)), ("missing", lacking(turn.text))):
+        for name, total in (("chars", len(turn.text)), ("missing", lacking(turn.text, self.style.scripts))):
             part = total * end // glyphs - total * start // glyphs if glyphs else total
             setattr(self, name, getattr(self, name) + part)
 
     def finished(self) -> Layout:
         """The page with every glyph in its place."""
         sizes = [end - start for _, start, end, _, _ in self.pieces]
-        glyphs = [s.glyphs[start:end] for s, start, end, _, _ in self.pieces]
-        pens = [s.edge[start:end] + (pen - s.edge[start]) for s, start, end, _, pen in self.pieces]
+        glyphs, runs = self._glyphs()
+        pens = [pen + s.pens(start, end) for s, start, end, _, pen in self.pieces]
         place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.size)
         return Layout(
             self.turns[0], self.turns[-1], self.sheet.width, self.height, self.style, self.chars,
-            self.missing, self.box.left, self.gutter, np.concatenate(glyphs), place,
-            np.repeat(np.array([piece[3] for piece in self.pieces], np.int32), sizes),
+            self.missing, self.box.left, self.gutter, glyphs, place,
+            np.repeat(np.array([piece[3] for piece in self.pieces], np.int32), sizes), runs,
         )  # fmt: skip
+
+    def _glyphs(self) -> tuple[NDArray[np.int32], tuple[Run, ...]]:
+        """All glyphs of the page; runs are numbered in the order in which the page needs them."""
+        parts = [s.glyphs[start:end] for s, start, end, _, _ in self.pieces]
+        known: dict[Run, int] = {}
+        first = 2 * face(self.style.face).count
+        for i, (s, *_) in enumerate(self.pieces):
+            if s.runs:
+                number = np.arange(first + len(s.runs), dtype=np.int32)
+                for run in np.unique(parts[i][parts[i] >= first]):
+                    number[run] = first + known.setdefault(s.runs[run - first], len(known))
+                parts[i] = number[parts[i]]
+        return np.concatenate(parts), tuple(known)
 
 
 def _quarters(pens: Ints, size: int) -> NDArray[np.int32]:
@@ -305,7 +382,7 @@ def with_labels(page: Layout) -> tuple[NDArray[np.int32], NDArray[np.int32], NDA
 def mark_of(style: Style, *parts: str) -> Shape:
     """A turn's mark such as ⟪a18 2024-05-20⟫, or the bare wrap mark."""
     text = " ".join(part for part in parts if part)
-    return shape(text if text == WRAP else text.join(TURN), style)
+    return shape(text if text == WRAP else text.join(TURN), style, 0)
 
 
 def _fresh(turn: TurnText, style: Style, sheet: Sheet) -> Draft:
@@ -317,7 +394,7 @@ def _drafts(turns: Iterable[TurnText], style: Style, sheet: Sheet) -> Iterator[D
     """Pages in order, each filled with as many whole turns as fit; only a turn larger than a page is cut."""
     page: Draft | None = None
     for turn in turns:
-        text = shape(normalise(turn.text), style)
+        text = shape(normalise(turn.text, style.scripts), style)
         if page is not None:
             if page.holds(turn, text):
                 continue

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from optical_memory.pages.fonts import NAMES, POINTS, fonts
 from optical_memory.pages.glyphs import face
 
 NEWLINE = "↵"
@@ -19,21 +20,54 @@ TURN = "⟪⟫"  # opens and closes a turn's mark
 CODE = "⟨⟩"  # opens and closes a code such as ⟨U+4F60⟩ or a count such as ⟨×40⟩
 RESERVED = NEWLINE + PARAGRAPH + TURN + CODE  # drawn as codes where content has them
 BLANK = {0x09: "\t", 0x0A: "\n", 0xA0: " ", 0x0D: "\n"}  # left to `kinds`; a no-break space is a space
+WIDE_BLANK = 0x3000  # of Chinese and Japanese type: a space where these are drawn
+
+# Letters and marks of the scripts whose letters are drawn together, as character classes
+ARABIC = (
+    "\u0620-\u064a\u066e\u066f\u0671-\u06d3\u06d5\u06ee\u06ef\u06fa-\u06fc\u06ff\u0750-\u077f\u08a0-\u08c9"
+    "\ufb50-\ufbb1\ufbd3-\ufd3d\ufd50-\ufdc7\ufdf0-\ufdfb\ufe70-\ufefc"
+)
+ARABIC_MARKS = (
+    "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08ca-\u08e1\u08e3-\u08ff"
+)
+JOINING = (  # Arabic letters that join the next one, so that a non-joiner behind them is seen
+    "\u0620\u0626\u0628\u062a-\u062e\u0633-\u063f\u0641-\u0647\u0649\u064a\u066e\u066f\u0678-\u0687\u069a-\u06bf"
+    "\u06c1\u06c2\u06cc\u06ce\u06d0\u06d1\u06fa-\u06fc\u06ff"
+)
+HEBREW_MARKS = "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+DEVANAGARI = "\u0904-\u0939\u0958-\u0961\u0972-\u097f"
+DEVANAGARI_MARKS = "\u0900-\u0903\u093a-\u093c\u093e-\u094f\u0951-\u0957\u0962\u0963"
+THAI = "\u0e01-\u0e30\u0e32\u0e40-\u0e46"
+THAI_MARKS = "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+EMOJI = "[\u231a-\u23ff\u25fd-\u27bf\u2b1b-\u2b55\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"
+KEPT = re.compile(  # characters that have no ink of their own where they change their neighbours', and are drawn with them
+    f"((?<=\u094d)[\u200c\u200d](?=[{DEVANAGARI}])|(?<=[{JOINING}])\u200c(?=[{ARABIC}])"
+    f"|(?:(?<={EMOJI})|(?<=[\U0001f3fb-\U0001f3ff]))\u200d(?=[{EMOJI[1:-1]}\u2190-\u2bff])|(?<=[0-9#*])\ufe0f\u20e3)"
+)
 
 REPEATED = re.compile(r"(⟨U\+[0-9A-F]+)⟩(?:\1⟩){2,}")
 SELECTOR = re.compile("(?<=[\u2000-\u33ff\U0001f000-\U0001ffff])[\ufe0e\ufe0f]")  # how a symbol is coloured
 COMBINING = re.compile("[\u0300-\u036f\u0483-\u0489]{4,}")
+STACKED = re.compile(f"[{ARABIC_MARKS}{HEBREW_MARKS}{DEVANAGARI_MARKS}{THAI_MARKS}\u3099\u309a]{{5,}}")
 
 
 class _Codes(dict[int, str]):
     """What each code point is drawn as, found out once: itself, or its code."""
 
+    def __init__(self, scripts: str) -> None:
+        super().__init__(BLANK | {ord(mark): code(ord(mark)) for mark in RESERVED})
+        self.mask = _mask(scripts)
+        if scripts == "s":
+            self[WIDE_BLANK] = " "
+
     def __missing__(self, point: int) -> str:
-        self[point] = shown = chr(point) if bool(_mask()[min(point, 0xFFFF)]) else code(point)
+        self[point] = shown = chr(point) if self.mask[min(point, len(self.mask) - 1)] else code(point)
         return shown
 
 
-_codes = _Codes(BLANK | {ord(mark): f"⟨U+{ord(mark):04X}⟩" for mark in RESERVED})
+@cache
+def _codes(scripts: str) -> _Codes:
+    return _Codes(scripts)
 
 
 def code(point: int) -> str:
@@ -42,13 +76,23 @@ def code(point: int) -> str:
 
 
 @cache
-def _mask() -> NDArray[np.bool_]:
-    """Whether a code point below U+FFFF is drawn as itself; the last entry stands for all above."""
+def _mask(scripts: str) -> NDArray[np.bool_]:
+    """Whether a code point is drawn as itself in such a style; the last entry stands for all above."""
     mask = face("sans").glyph >= 0
     mask[list(BLANK)] = True
     mask[[ord(mark) for mark in RESERVED]] = False
     mask[0xFFFF] = False
-    return mask
+    return np.append(mask, np.zeros(POINTS - len(mask), bool)) | _drawn(scripts) if scripts else mask
+
+
+def _drawn(scripts: str) -> NDArray[np.bool_]:
+    """What the fonts add: emoji, or all that they have."""
+    which = fonts().which
+    drawn = which >= 0 if scripts == "s" else which == NAMES.index("emoji")
+    drawn[[ord(mark) for mark in RESERVED]] = False
+    if scripts == "s" and len(fonts().files):
+        drawn[WIDE_BLANK] = True
+    return drawn
 
 
 def points(text: str) -> NDArray[np.uint32]:
@@ -56,18 +100,29 @@ def points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def drawable(text: str) -> float:
-    """Share (0 to 1) of the characters that the shipped atlas can draw as themselves; blanks count."""
+def unlike(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Those of some code points that the shipped atlas does not draw."""
+    return codes[~_mask("")[np.minimum(codes, 0xFFFF)]]
+
+
+def drawable(text: str, scripts: str = "") -> float:
+    """Share (0 to 1) of the characters that are drawn as themselves by a style with these scripts; blanks count."""
     if not text or (text.isascii() and text.isprintable()):
         return 1.0
-    return 1.0 - lacking(text) / len(text)
+    return 1.0 - lacking(text, scripts) / len(text)
 
 
-def lacking(text: str) -> int:
-    """Number of characters that are drawn as codes."""
+def lacking(text: str, scripts: str = "") -> int:
+    """Number of characters that are drawn as codes by a style with these scripts."""
     if text.isascii() and text.isprintable():
         return 0
-    return int(np.count_nonzero(~_mask()[np.minimum(points(composed(text)), 0xFFFF)]))
+    plain = composed(text)
+    missing = unlike(points(plain))
+    if not scripts or not len(missing):
+        return len(missing)
+    mask = _mask(scripts)
+    kept = sum(map(len, KEPT.findall(plain)))
+    return max(0, int(np.count_nonzero(~mask[np.minimum(missing, len(mask) - 1)])) - kept)
 
 
 def composed(text: str) -> str:
@@ -75,12 +130,30 @@ def composed(text: str) -> str:
     return text if text.isascii() else SELECTOR.sub("", unicodedata.normalize("NFC", text))
 
 
-def visible(text: str) -> str:
+def visible(text: str, scripts: str = "") -> str:
     """The text with nothing in it but drawable characters, tabs and newlines: everything else as codes."""
     if text.isascii() and text.isprintable():
         return text
-    shown = composed(text.replace("\r\n", "\n")).translate(_codes)
+    shown = composed(text.replace("\r\n", "\n"))
+    shown = _kept(shown, _codes(scripts)) if scripts else shown.translate(_codes(""))
     return COMBINING.sub(_capped, REPEATED.sub(_counted, shown))
+
+
+def _kept(text: str, codes: _Codes) -> str:
+    """Everything as codes or itself, but for what is drawn with its neighbours; stacks of marks are cut short."""
+    parts = KEPT.split(text)
+    parts[::2] = [part.translate(codes) for part in parts[::2]]
+    for i in range(1, len(parts), 2):
+        if not _joins(parts[i - 1][-1:], parts[i], parts[i + 1][:1]):
+            parts[i] = parts[i].translate(codes)
+    return STACKED.sub(_capped, "".join(parts))
+
+
+def _joins(before: str, kept: str, after: str) -> bool:
+    """Whether a font draws the neighbours, so that the joiner between them, or the key round a digit, is seen."""
+    if len(kept) > 1:
+        return "emoji" in fonts().files
+    return all(fonts().which[ord(char)] >= 0 for char in before + after if char not in CODE)
 
 
 def _counted(match: re.Match[str]) -> str:
