@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
 from .reader import Reader
 from .rows import Range
-from .schema import branch, image, page, thread, turn, view
+from .schema import branch, image, metadata, page, thread, turn, view
 
 _PATIENCE = 1.0
 """Seconds that `empty_wal` waits for readers, and writers for it."""
@@ -66,6 +67,17 @@ def _images(connection: sa.Connection) -> Iterator[str]:
         for row in connection.execute(query.where(view.c.id.in_(ids[start : start + 50]))):
             if hashlib.sha256(row.png or b"").hexdigest() != row.sha256:
                 yield f"image: page {row.number} of thread {row.key!r} ({row.look}, view {row.id}) is damaged"
+
+
+def stats(reader: Reader) -> dict[str, Any]:
+    """Rows of each table, and of SQLite the pages of the file, those that are free, and how it writes."""
+    connection = reader._connection
+    count = sa.select(sa.func.count())
+    told = {"rows": {t.name: int(connection.scalar(count.select_from(t)) or 0) for t in metadata.sorted_tables}}
+    if connection.dialect.name != "sqlite":
+        return told
+    names = ("page_size", "page_count", "freelist_count", "journal_mode", "auto_vacuum", "secure_delete")
+    return told | {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
 
 
 def size(reader: Reader) -> int:

@@ -48,6 +48,14 @@ def upgrade(connection: sa.Connection) -> None:
         command.upgrade(alembic_config(connection), "head")
 
 
+def downgrade(connection: sa.Connection, revision: str) -> None:
+    """Go back to an older schema inside the caller's transaction; "base" takes away every table with all that is in it."""
+    from alembic import command
+
+    with _one_at_a_time:
+        command.downgrade(alembic_config(connection), revision)
+
+
 def alembic_config(connection: sa.Connection):  # type: ignore[no-untyped-def]  # noqa: ANN201 (alembic loads late)
     """Alembic's configuration over a ready connection, for `alembic.command` functions."""
     from alembic.config import Config

@@ -76,6 +76,14 @@ class Store:
         with engine.typed_errors(self.url):
             self._prepare()
 
+    def downgrade(self, revision: str) -> None:
+        """Go back to an older schema revision; "base" takes away every table. Not to be used afterwards by this version."""
+        with engine.typed_errors(self.url):
+            self._prepare()
+            with self._writing() as connection:
+                migrate.downgrade(connection, revision)
+            self._ready = False
+
     def revision(self) -> tuple[str | None, str]:
         """The schema revision of the database, and the one that this version works with; changes nothing."""
         if self.path is not None and not engine.present(self.path):
