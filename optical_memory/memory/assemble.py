@@ -113,10 +113,20 @@ def stripped(message: Any) -> Any:
     if isinstance(message.content, list):
         kept = [b for b in message.content if not (isinstance(b, Mapping) and b.get("type") in REASONING)]
         if len(kept) != len(message.content):
-            update["content"] = kept or ""
-    if "reasoning_content" in message.additional_kwargs:
-        update["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k != "reasoning_content"}
+            update["content"] = [_without_item(b) for b in kept] or ""
+    if not _THOUGHTS.isdisjoint(message.additional_kwargs):
+        update["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k not in _THOUGHTS}
     return message.model_copy(update=update) if update else message
+
+
+_THOUGHTS = frozenset({"reasoning_content", "reasoning", "__openai_function_call_ids__"})
+
+
+def _without_item(block: Any) -> Any:
+    """Without OpenAI's id of an item (`msg_`, `fc_`): the Responses API refuses one that lacks its reasoning."""
+    if not isinstance(block, Mapping) or not str(block.get("id", "")).startswith(("msg_", "fc_")):
+        return block
+    return {k: v for k, v in block.items() if k != "id"}
 
 
 # --------------------------------------------------------------------------------------------- other clients
