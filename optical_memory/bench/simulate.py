@@ -334,7 +334,7 @@ class _Run:
         guard = 3 if rows[0].number == anchor else 0
         return Known(
             rows[0].number, rows[-1].number, text, looks, card, strings, guard=guard, chars=chars,
-            raw=sum(row.tokens for row in rows),
+            raw=sum(row.tokens for row in rows), worth=sum(row.tokens for row in rows),
         )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def account(
     would = [_would(u, c) for u, c in zip(noted, calls, strict=True)]
     if any(u.would is not None for u in noted):
         instead = {OURS: bill(would, price)} | instead
-    hidden = [number for number, tier in enumerate(shown, 1) if settings.readable.get(tier, 1.0) == 0]
+    hidden = [number for number, tier in enumerate(shown, 1) if tier == "handle"]
     return ThreadLedger(
         found.spent, instead, (*found.assumptions, *_assumed(noted, settings, len(turns))), len(noted),
         sum(u.billed is not None for u in noted), {t: shown.count(t) for t in dict.fromkeys(shown)},

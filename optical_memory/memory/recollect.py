@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from optical_memory.memory.view import View
 from optical_memory.planning.context import Segment
+from optical_memory.planning.spans import copy_of
 from optical_memory.storage import Reader, TurnRow
 
 THRESHOLD = 1.0  # BM25 below this is chance: one common word
@@ -31,7 +32,7 @@ def standing(reader: Reader, view: View, key: str, since: int) -> list[tuple[int
     out = []
     for row in reader.recalled(view.path, key, since=since):
         numbers = [int(n) for n in row.turns]
-        turns = [t for n in numbers for t in reader.turns(view.path, n, n)]
+        turns = [t for n in numbers for t in reader.turns(view.path, n, n) if not t.purged]
         if turns:
             text = told(turns)
             out.append((row.anchor, Segment("recalled", (numbers[0], numbers[-1]), row.tokens, text=text)))
@@ -62,10 +63,4 @@ def _tokens(view: View, turns: Sequence[TurnRow]) -> int:
 
 def told(turns: Sequence[TurnRow]) -> str:
     """Turns word for word, each with its number, speaker and date."""
-    return "\n".join([HEAD, *(f"[{label(t)}] {t.text}" for t in turns)])
-
-
-def label(turn: TurnRow) -> str:
-    """Number, speaker and date of a turn."""
-    date = f", {turn.created_at:%Y-%m-%d}" if turn.created_at else ""
-    return f"turn {turn.number}, {turn.name or turn.role}{date}"
+    return "\n".join([HEAD, *map(copy_of, turns)])

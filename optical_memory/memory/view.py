@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from optical_memory.memory.pictures import Key, PNGs, draw, texts
+from optical_memory.errors import RenderError
+from optical_memory.memory.pictures import Key, Picture, PNGs, draw, left_of, texts
 from optical_memory.planning.context import Plan, Segment
 from optical_memory.planning.propose import Proposal
 from optical_memory.planning.spans import (
@@ -14,8 +15,6 @@ from optical_memory.planning.spans import (
     Settings,
     State,
     StoredTurn,
-    parse_sheet,
-    parse_style,
     turn_to_draw,
 )
 from optical_memory.storage import Path, PlanRow, Reader, ThreadRow, owner
@@ -90,11 +89,19 @@ class View:
         first, last = segment.turns or (0, 0)
         known = self._known(first, last)
         rows = reader.turns(self.path, first, last)
-        if known is not None and segment.kind in known.looks:
-            return draw(texts(rows, known), known.looks[segment.kind])  # type: ignore[index]
-        style, sheet, _ = (segment.look or "").split("|", 2)
-        turns = [turn_to_draw(row) for row in rows]
-        return draw(turns, Look(parse_style(style), parse_sheet(sheet), ()), check=False)
+        if known is not None and known.purged:
+            return self._left(reader, known, segment)
+        look = known.looks.get(segment.kind) if known is not None else None  # type: ignore[call-overload]
+        if known is not None and look is not None and look.name == segment.look:
+            return draw(texts(rows, known), look)
+        return draw([turn_to_draw(row) for row in rows], Look.from_name(segment.look or ""), check=False)
+
+    def _left(self, reader: Reader, known: Known, segment: Segment) -> PNGs:
+        """The images of a page whose text is gone."""
+        look = known.looks.get(segment.kind)  # type: ignore[call-overload]
+        if not isinstance(look, Picture) or known.page is None:
+            raise RenderError(f"page {known.page} has no picture for the tier {segment.kind!r}")
+        return left_of(reader, known.page, look)
 
     def _known(self, first: int, last: int) -> Known | None:
         spans = [p.span for p in self.proposal.placed] if self.proposal else list(self.state.spans)
@@ -102,8 +109,8 @@ class View:
 
 
 def left_out(segments: Sequence[Segment], end: int) -> tuple[tuple[int, int], ...]:
-    """The turns that no segment shows, as ranges: they stand behind a handle, or there was no room even for that."""
-    shown = sorted(s.turns for s in segments if s.turns and s.kind not in ("handle", "recalled"))
+    """The turns that no segment shows, as ranges: behind a handle, left out of a page, or without room even for a handle."""
+    shown = sorted(turns for s in segments if s.kind != "recalled" for turns in s.shown)
     gaps, at = [], 1
     for first, last in shown:
         if first > at:

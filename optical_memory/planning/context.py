@@ -18,10 +18,10 @@ from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier
 
 READABLE: Mapping[str, float] = {"text": 1.0, "card": 0.2, "handle": 0.0}  # the drawn tiers' are the profile's
 PREAMBLE = (
-    "Earlier turns follow as pages, pictures of their text, oldest first. u17 or a18, in the margin or in ⟪ ⟫: here begins "
-    "turn 17 of the user, 18 of the assistant. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ; next cell, ⟨×3⟩ three "
-    "times, ⟨U+…⟩ not drawn. Listed exact strings are right where a picture differs. Unreadable or missing: use "
-    "recall_memory, do not guess."
+    "Pages follow, pictures of earlier turns, oldest first. u17, a18 in the margin or in ⟪ ⟫: here begins turn 17, the user's; "
+    "18, the assistant's. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ; next cell, ⟨×3⟩ three times, ⟨U+…⟩ not drawn. "
+    "Numbers that are skipped were left out. Listed exact strings are right where a picture differs. Unreadable or missing: "
+    "use recall_memory, do not guess."
 )
 EXACT = 6_000  # tokens up to which the choice among at most 64 spans is exact: a few milliseconds
 NEWER = 1e-9  # decides between equals: a newer span rather than an older one
@@ -33,7 +33,7 @@ class Span:
     """Turns `first`..`last` as the planner sees them.
 
     `costs` has the tokens of every tier that can be had; `most` is the sharpest tier that age and strength allow;
-    `information` is measured in raw text tokens; `guard` is 0, or 1 for an instruction and 2 for a pin, which stay text.
+    `information` is how much its turns say; `guard` is 0, or 1 for an instruction and 2 for a pin, which stay text.
     """
 
     first: int
@@ -46,6 +46,15 @@ class Span:
     guard: int = 0
     readable: Mapping[str, float] = field(default_factory=lambda: {**READABLE, **SHARES})
 
+    def worth(self, tier: Tier) -> float:
+        """What the span is worth when it is shown at this tier."""
+        return self.weight * self.information * self.readable[tier]
+
+    @property
+    def most_worth(self) -> float:
+        """What it is worth at the best tier that can be chosen for it."""
+        return max(self.worth(tier) for tier in choices(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -57,6 +66,20 @@ class Segment:
     page: int | None = None
     text: str | None = field(default=None, repr=False)
     look: str | None = field(default=None, repr=False)
+
+    @property
+    def left(self) -> tuple[tuple[int, int], ...]:
+        """The turns in its range that its page does not draw, as ranges."""
+        parts = (self.look or "").split("|")
+        return parse_ranges(parts[3]) if len(parts) > 3 else ()
+
+    @property
+    def shown(self) -> tuple[tuple[int, int], ...]:
+        """The turns that can be read in it, as ranges; none for a handle."""
+        if self.turns is None or self.kind == "handle":
+            return ()
+        hidden = {n for first, last in self.left for n in range(first, last + 1)}
+        return tuple(ranges(n for n in range(self.turns[0], self.turns[1] + 1) if n not in hidden))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +186,7 @@ def _steps(hulls: Sequence[Sequence[Point]]) -> list[tuple[float, int, int]]:
 
 def _points(span: Span) -> list[Point]:
     """What the span can be shown at: (tokens, value, tier), cheapest first."""
-    value = span.weight * span.information
-    found = sorted((span.costs.get(t, 0), -value * span.readable[t], t) for t in choices(span))
+    found = sorted((span.costs.get(t, 0), -span.worth(t), t) for t in choices(span))
     return [(cost, -negative, tier) for cost, negative, tier in found]
 
 
@@ -196,6 +218,17 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
         else:
             out.append((n, n))
     return out
+
+
+def told_ranges(many: Iterable[tuple[int, int]]) -> str:
+    """Ranges as words: `3,5-9`."""
+    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in many)
+
+
+def parse_ranges(text: str) -> tuple[tuple[int, int], ...]:
+    """The ranges that `told_ranges` wrote."""
+    ends = [part.split("-") for part in text.split(",") if part]
+    return tuple((int(part[0]), int(part[-1])) for part in ends)
 
 
 def handle_line(first: int, last: int) -> str:

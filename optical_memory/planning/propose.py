@@ -5,9 +5,9 @@ Between steps the plan stands and new turns follow it as text, so that every byt
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from optical_memory.errors import BudgetError
 from optical_memory.pages import Sheet
@@ -15,10 +15,19 @@ from optical_memory.planning.context import Plan, Segment, Span, allocate, handl
 from optical_memory.planning.decay import Age
 from optical_memory.planning.seal import draft, sheet_for
 from optical_memory.planning.segments import segments_of
-from optical_memory.planning.spans import Known, Placed, Settings, State, StoredTurn, costs_of, hours
-from optical_memory.planning.tiers import RANK, Tier, fainter
+from optical_memory.planning.spans import Known, Placed, Settings, State, StoredTurn, costs_of, hours, recent
+from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 OLD_SHARE = 0.35  # of the budget for what is old, low mark or not: one huge result must not turn all pages into handles
+NEAR = (
+    1.25,
+    1.12,
+    1.0,
+    0.88,
+    0.75,
+    0.6,
+)  # of the share for which there is room: what is tried when not all new text can be drawn
+ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
 
 
@@ -66,21 +75,64 @@ def _levels(settings: Settings) -> Iterator[Level]:
     yield Level(0, 0, 1.0, "pins became cards")
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A proposal, what the spans in it are worth as they are shown, what they would be worth with room for all, and the
+    share of that room that there is; `fresh` if pages were drafted for it."""
+
+    proposal: Proposal
+    value: float
+    most: float
+    room: float
+    fresh: bool
+
+
 def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
+    """The best plan at this level: it may draw all turns on new pages and drop old pages, or draw only those that say most."""
+    best: Weighed | None = None
+    shares = [1.0]
+    for at in count():
+        if at >= len(shares):
+            break
+        found = _weighed(state, settings, level, shares[at])
+        if found is not None and (best is None or found.value > best.value):
+            best = found
+        if at == 0 and (best is None or (best.fresh and best.value < ALL * best.most)):
+            shares += _shares(found.room if found else 0.0)
+    return best.proposal if best else None
+
+
+def _shares(room: float) -> list[float]:
+    """Shares of the new pages' text to try where there is room for `room` of it: a page is never quite full or quite chosen."""
+    return [share for part in NEAR if 0.02 < (share := part * room) < 1] or [0.5, 0.25, 0.1]
+
+
+def _weighed(state: State, settings: Settings, level: Level, share: float) -> Weighed | None:
+    """The plan that draws this share of what is sealed now; None if it does not fit."""
     boundary = _boundary(state, settings, level)
     sheet = sheet_for(settings.profile, settings.budget)
     limit = int(settings.budget * level.mark) - state.reserved
     known = [s for s in state.spans if s.last <= boundary]
-    spans = known + (draft(state, settings, sheet, boundary, limit) if len(known) == len(state.spans) else [])
+    drafted = draft(state, settings, sheet, boundary, limit, share) if len(known) == len(state.spans) else []
+    spans = sorted(known + drafted, key=lambda s: s.first)
     through = spans[-1].last if spans else state.plan.through
     tail = sum(settings.turn(t) for t in state.fresh if t.number > through)
     limit = max(limit, min(settings.budget - state.reserved, tail + int(OLD_SHARE * settings.budget)))
-    fitted = _fit([_relax(s, level.guards) for s in spans], settings, state, limit - tail)
+    options = _options([_relax(s, level.guards) for s in spans], settings, state)
+    fitted = _fit(options, settings, limit - tail)
     if fitted is None:
         return None
     placed, segments = fitted
     plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(segments))
-    return Proposal(plan, tuple(placed), plan.tokens + tail, sheet, level.words)
+    proposal = Proposal(plan, tuple(placed), plan.tokens + tail, sheet, level.words)
+    value = sum(span.worth(p.tier) for (_, span), p in zip(options, placed, strict=True))
+    room = (limit - tail) / max(1, sum(_drawn_cost(span) for _, span in options))
+    return Weighed(proposal, value, sum(span.most_worth for _, span in options), room, bool(drafted))
+
+
+def _drawn_cost(span: Span) -> int:
+    """Tokens of a span as a picture with all that is on it, or as text where there is none."""
+    return next((span.costs[tier] for tier in DRAWN if tier in span.costs), span.costs.get("text", 0))
 
 
 def _floor(state: State) -> int:
@@ -97,9 +149,9 @@ def _boundary(state: State, settings: Settings, level: Level) -> int:
     for turn in reversed(state.fresh):
         cost = settings.turn(turn)
         if turn.number not in protected and (_enough(settings, level, kept, tokens) or tokens + cost > most):
-            return turn.number
+            return max(turn.number, state.bare)
         kept, tokens = kept + (turn.number not in protected), tokens + cost
-    return state.plan.through
+    return max(state.plan.through, state.bare)
 
 
 def _enough(settings: Settings, level: Level, kept: int, tokens: int) -> bool:
@@ -119,20 +171,25 @@ def _relax(span: Known, guards: int) -> Known:
 # --------------------------------------------------------------------------------------------- fitting
 
 
+def _options(spans: Sequence[Known], settings: Settings, state: State) -> list[tuple[Known, Span]]:
+    """The spans with what the allocator needs of them."""
+    spans = _within_images(spans, settings)
+    ages = _span_ages(spans, state)
+    return [(s, _span(s, age, settings, state.ladder)) for s, age in zip(spans, ages, strict=True)]
+
+
 def _fit(
-    spans: Sequence[Known], settings: Settings, state: State, room: int
+    options: Sequence[tuple[Known, Span]], settings: Settings, room: int
 ) -> tuple[list[Placed], list[Segment]] | None:
     """Tiers for all spans within `room` tokens, what stands around them included. None if it cannot be done."""
-    spans = _within_images(spans, settings)
-    options = [_span(s, ages, settings, state.ladder) for s, ages in zip(spans, _span_ages(spans, state), strict=True)]
     around = min(int(settings.budget * settings.facts), room // 4)
     best: tuple[list[Placed], list[Segment]] | None = None
     for _ in range(6):
-        tiers = allocate(options, room - around)
+        tiers = allocate([o for _, o in options], room - around)
         if tiers is None:
             around = min(around, room) // 2
             continue
-        placed = [Placed(s, t, o.costs.get(t, 0)) for s, t, o in zip(spans, tiers, options, strict=True)]
+        placed = [Placed(s, t, o.costs.get(t, 0)) for (s, o), t in zip(options, tiers, strict=True)]
         segments = segments_of(placed, settings, min(int(settings.budget * settings.facts), room // 4))
         total = sum(s.tokens for s in segments)
         spent = total - sum(p.tokens for p in placed)
@@ -172,10 +229,10 @@ def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
     if known.guard == -1 and RANK[most] < RANK["card"]:
         most = "card"
     costs = costs_of(known, settings)
-    recency = (1 + known.recalls) / math.sqrt(1 + age.tokens / settings.budget)
+    recency = (1 + known.recalls) * recent(age.tokens, settings.budget)
     return Span(
-        known.first, known.last, known.tier, most, costs, known.raw or 1, (0.5 + known.importance) * recency,
-        _guard(known, ladder), settings.readable,
+        known.first, known.last, known.tier, most, costs, known.worth or 1, (1 + known.importance) * recency,
+        _guard(known, ladder), settings.readable(known),
     )  # fmt: skip
 
 

@@ -8,40 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from optical_memory.cost import Profile
 from optical_memory.pages import Sheet, Style, TurnText, drawable, headlines, measure
+from optical_memory.planning.context import ranges
 from optical_memory.planning.decay import Age
 from optical_memory.planning.facts import exact_strings, rank
+from optical_memory.planning.information import MARK, best, information
 from optical_memory.planning.segments import STRINGS_PER_SPAN
-from optical_memory.planning.spans import Known, Look, Settings, State, StoredTurn, hours, turn_to_draw
+from optical_memory.planning.spans import Known, Look, Settings, State, StoredTurn, copy_of, hours, recent, turn_to_draw
 from optical_memory.planning.strength import is_instruction, strength
 from optical_memory.planning.tiers import DRAWN, Tier
 
 PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
 SMALLEST = 150  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
 CARD_CHARS = (60, 160)  # a card's length: a twelfth of its span within these bounds
+ORDERS = 0.1  # of the budget for old instructions as text; those beyond are drawn, and left out of a page last
+DRAWN_ORDER = 3.0  # how much more than another turn such an instruction weighs
 DRAWABLE = 0.98  # below this share of drawable characters a turn stays text
 
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """A turn that may be sealed: what is drawn of it, its raw text tokens, and whether it must stay text (see Span.guard)."""
+    """A turn that may be sealed: what is drawn of it, its raw text tokens, and whether it must stay text (see Span.guard).
+
+    `worth` is how much it says, `weight` how strong it is beside others (age, recalls, the host's word).
+    """
 
     drawn: TurnText
     tokens: int
     guard: int = 0
     drawable: bool = True
+    worth: float = 1.0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A span not yet stored: its turns and how each tier that can be drawn looks."""
+    """A span not yet stored: its turns, how each tier that can be drawn looks, and the turns told as text beside the page."""
 
     first: int
     last: int
     looks: Mapping[Tier, Look] = field(default_factory=dict)
     guard: int = 0
+    told: tuple[int, ...] = ()
 
 
 def sheet_for(profile: Profile, budget: int) -> Sheet | None:
@@ -72,35 +83,79 @@ def smaller(profile: Profile, sheet: Sheet) -> list[Sheet]:
     return [s for s in profile.sheet_steps if s.width * s.height <= sheet.width * sheet.height]
 
 
-def looks(profile: Profile, sheet: Sheet, turns: Sequence[TurnText]) -> dict[Tier, Look]:
-    """How these turns would be drawn at each tier that the model reads, at the cheapest geometry."""
+FEWER: Mapping[Tier, float] = {"clear": 0.6, "dense": 0.5}  # of the tier above's pixels, where no smaller type is read
+
+
+def looks(profile: Profile, sheet: Sheet, turns: Sequence[Old], chosen: set[int] | None = None) -> dict[Tier, Look]:
+    """How these turns would be drawn at each tier that is a picture, at the cheapest geometry.
+
+    Below the sharpest tier a page has either smaller type or fewer turns, whichever keeps more of what it says in as many
+    pixels: where a model reads no smaller type, the turns that say least are left out. `chosen` are the turns (by number)
+    that are drawn at all. Empty where the model reads no tier.
+    """
+    shown = [t for t in turns if chosen is None or t.drawn.number in chosen]
     found: dict[Tier, Look] = {}
-    for tier in DRAWN:
+    above: tuple[Look, list[Old], float] | None = None
+    for tier in DRAWN if shown else ():
         style = profile.tiers.get(tier)
-        if style is not None:
-            options = [_measured(turns, style, s) for s in smaller(profile, sheet)]
-            found[tier] = min(options, key=lambda o: sum(profile.image(*size) for size in o.sizes))
+        options = [(_measured(turns, shown, style, profile, sheet), shown, profile.shares[tier])] if style else []
+        if above is not None:
+            options += _fewer(turns, above, FEWER[tier], options[0][0] if options else None, profile, sheet)
+        if options:
+            above = max(options, key=lambda o: o[0].held * o[2])
+            found[tier], shown = above[0], above[1]
     return found
 
 
-def _measured(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Look:
-    return Look(style, sheet, tuple((w, h) for _, _, w, h in measure(turns, style, sheet)))
+def _fewer(
+    turns: Sequence[Old], above: tuple[Look, list[Old], float], share: float, rival: Look | None, profile: Profile,
+    sheet: Sheet,
+) -> list[tuple[Look, list[Old], float]]:  # fmt: skip
+    """The look above with only the turns that say most, in as many pixels as the rival has; none if that leaves no turn."""
+    look, shown, readable = above
+    share = _area(rival) / _area(look) if rival else share
+    kept = best([t.worth * t.weight for t in shown], [len(t.drawn.text) for t in shown], share * _chars(shown))
+    some = [t for i, t in enumerate(shown) if i in kept]
+    return [(_measured(turns, some, look.style, profile, sheet), some, readable)] if 0 < len(some) < len(shown) else []
+
+
+def _chars(turns: Sequence[Old]) -> int:
+    return sum(len(t.drawn.text) + MARK for t in turns)
+
+
+def _area(look: Look) -> int:
+    return sum(w * h for w, h in look.sizes)
+
+
+def _measured(turns: Sequence[Old], shown: Sequence[Old], style: Style, profile: Profile, sheet: Sheet) -> Look:
+    """The cheapest look of those turns that are shown, in this style."""
+    texts = [t.drawn for t in shown]
+    sizes = [(s, tuple((w, h) for _, _, w, h in measure(texts, style, s))) for s in smaller(profile, sheet)]
+    chosen, cheapest = min(sizes, key=lambda o: sum(profile.image(*size) for size in o[1]))
+    numbers = {t.number for t in texts}
+    left = tuple(ranges(t.drawn.number for t in turns if t.drawn.number not in numbers))
+    whole = sum(t.worth for t in turns)
+    held = sum(t.worth for t in shown) / whole if whole else len(shown) / len(turns)
+    return Look(style, chosen, cheapest, left, round(held, 4))
 
 
 def seal(
-    turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True
-) -> list[Draft]:
+    turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True,
+    share: float = 1.0,
+) -> list[Draft]:  # fmt: skip
     """Spans for these turns, in order and without gaps.
 
     `tier_of(number)` is the tier that a turn's age asks for: a page is filled at the tier at which it is first shown. With
-    `partial=False` the last page is left unsealed while it is not full (where a half-empty page costs as much).
+    `partial=False` the last page is left unsealed while it is not full (where a half-empty page costs as much). With a
+    `share` below 1, only turns with that share of the characters are drawn, those that say most: so a page spans more.
     """
+    chosen = None if share >= 1 else _worthiest(turns, share)
     drafts: list[Draft] = []
-    for guard, run in _runs(turns, sheet is not None):
-        if guard or sheet is None or not run[0].drawable:
+    for run in _runs(turns, sheet is None or sheet.crop):
+        if sheet is None or not run[0].drawable or all(t.guard for t in run):
             drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard) for t in run]
         else:
-            drafts += _pages([t.drawn for t in run], profile, sheet, tier_of)
+            drafts += _pages(run, profile, sheet, tier_of, chosen)
     if not partial and drafts and sheet is not None and not sheet.crop:
         return drafts[: _full(drafts)]
     return drafts
@@ -112,20 +167,49 @@ def _full(drafts: Sequence[Draft]) -> int:
     return last if last == len(drafts) - 1 else len(drafts)
 
 
-def _runs(turns: Sequence[Old], pages: bool) -> Iterator[tuple[bool, list[Old]]]:
+def _runs(turns: Sequence[Old], parted: bool) -> Iterator[list[Old]]:
+    """Neighbours that may share a page. What must stay text parts them where pages are cropped; a page that costs the same
+    half empty goes on, and such a turn is told as text beside it."""
     run: list[Old] = []
     for turn in turns:
-        if run and (bool(run[0].guard), run[0].drawable) != (bool(turn.guard), turn.drawable):
-            yield bool(run[0].guard), run
+        if run and _part(run[-1], parted) != _part(turn, parted):
+            yield run
             run = []
         run.append(turn)
     if run:
-        yield bool(run[0].guard), run
+        yield run
 
 
-def _pages(turns: Sequence[TurnText], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier]) -> list[Draft]:
-    parts = _batches(turns, profile, sheet, tier_of)
-    return [Draft(part[0].number, part[-1].number, looks(profile, sheet, part)) for part in parts]
+def _part(turn: Old, parted: bool) -> tuple[bool, bool]:
+    return turn.guard > 2 or (parted and turn.guard > 0), turn.drawable
+
+
+def _worthiest(turns: Sequence[Old], share: float) -> set[int]:
+    """The numbers of the turns that a share of the characters that can be drawn is best spent on."""
+    able = [t for t in turns if t.drawable and not t.guard]
+    kept = best([t.worth * t.weight for t in able], [len(t.drawn.text) for t in able], share * _chars(able))
+    return {t.drawn.number for i, t in enumerate(able) if i in kept}
+
+
+def _pages(
+    run: Sequence[Old], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier], chosen: set[int] | None
+) -> list[Draft]:
+    """Pages of the chosen turns; a turn that is not drawn belongs to the page after it, at the end to the last."""
+    chosen = {t.drawn.number for t in run if not t.guard and (chosen is None or t.drawn.number in chosen)}
+    shown = [t.drawn for t in run if t.drawn.number in chosen]
+    told = [t.drawn.number for t in run if t.guard]
+    if not shown:
+        return [Draft(run[0].drawn.number, run[-1].drawn.number, told=tuple(told))]
+    drafts, at = [], 0
+    parts = list(_batches(shown, profile, sheet, tier_of))
+    for index, part in enumerate(parts):
+        last = run[-1].drawn.number if index == len(parts) - 1 else part[-1].number
+        mine = [t for t in run[at:] if t.drawn.number <= last]
+        at += len(mine)
+        first = mine[0].drawn.number
+        said = tuple(n for n in told if first <= n <= last)
+        drafts.append(Draft(first, last, looks(profile, sheet, mine, chosen), told=said))
+    return drafts
 
 
 def _batches(
@@ -157,28 +241,69 @@ def _split(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[li
     first = last = None
     for page_first, page_last, _, _ in measure(turns, style, sheet):
         if first is not None and last is not None and page_first > last:
-            yield [by_number[n] for n in range(first, last + 1)]
+            yield [t for n, t in by_number.items() if first <= n <= last]
             first = None
         first = page_first if first is None else first
         last = page_last
     if first is not None and last is not None:
-        yield [by_number[n] for n in range(first, last + 1)]
+        yield [t for n, t in by_number.items() if first <= n <= last]
 
 
 # --------------------------------------------------------------------------------------------- as planning needs them
 
 
-def draft(state: State, settings: Settings, sheet: Sheet | None, through: int, limit: int) -> list[Known]:
-    """Spans for the fresh turns up to `through` that are in none yet; `limit` tokens are to be kept to."""
-    sealed = state.spans[-1].last if state.spans else 0
-    rows = [t for t in state.fresh if sealed < t.number <= through]
-    protected = state.protected()
-    olds = [_old(row, settings, protected) for row in rows]
-    by_number = {row.number: row for row in rows}
-    crowded = sum(settings.turn(t) for t in state.fresh) + state.plan.tokens > limit
+def draft(
+    state: State, settings: Settings, sheet: Sheet | None, through: int, limit: int, share: float = 1.0
+) -> list[Known]:
+    """Spans for the fresh turns up to `through` that are in none yet; `limit` tokens are to be kept to (see `seal`).
+
+    Turns whose text is gone, and whose page is not on this path, stand behind a handle.
+    """
+    free = _unsealed(state, through)
+    rows = [t for t in free if not t.purged]
     ages = _ages(state)
-    drafts = seal(olds, settings.profile, sheet, lambda n: settings.schedule(ages[n]), partial=crowded)
-    return [_known(d, [by_number[n] for n in range(d.first, d.last + 1)], settings) for d in drafts]
+    standing = sum(s.text for s in state.spans if s.guard == 1 and s.tier == "text")
+    olds = _orders(olds_of(rows, settings, ages, state.protected()), ORDERS * settings.budget - standing)
+    crowded = sum(settings.turn(t) for t in state.fresh) + state.plan.tokens > limit
+    drafts: list[Draft] = []
+    for first, last in ranges(t.number for t in rows):
+        run, partial = [o for o in olds if first <= o.drawn.number <= last], crowded or last < through
+        drafts += seal(run, settings.profile, sheet, lambda n: settings.schedule(ages[n]), partial=partial, share=share)
+    bare = ranges(t.number for t in free if t.purged)
+    hidden = [Known(first, last, 0, {}, "", (), "handle", hidden=True) for first, last in bare]
+    return hidden + [_known(d, _between(rows, d), _between(olds, d), settings) for d in drafts]
+
+
+def _unsealed(state: State, through: int) -> list[StoredTurn]:
+    """Fresh turns up to `through` that no span holds: after the last span, or where a page was forgotten."""
+    oldest = state.fresh[0].number if state.fresh else 0
+    held = {n for s in state.spans for n in range(max(oldest, s.first), s.last + 1)}
+    return [t for t in state.fresh if t.number <= through and t.number not in held]
+
+
+def _orders(olds: Sequence[Old], room: float) -> list[Old]:
+    """The same turns; of the instructions that were found by their words, the newest stay text, as many as there is room for."""
+    out = []
+    for old in reversed(olds):
+        if old.guard == 1:
+            room -= old.tokens
+        out.append(replace(old, guard=0, weight=old.weight * DRAWN_ORDER) if old.guard == 1 and room < 0 else old)
+    return out[::-1]
+
+
+def _between(items: Sequence[Any], draft: Draft) -> list[Any]:
+    """Those of the rows or olds that a draft spans."""
+    return [i for i in items if draft.first <= (i.drawn if isinstance(i, Old) else i).number <= draft.last]
+
+
+def olds_of(
+    rows: Sequence[StoredTurn], settings: Settings, ages: Mapping[int, Age], protected: set[int]
+) -> list[Old]:  # fmt: skip
+    """Stored turns, oldest first, as sealing sees them."""
+    worths = information([row.text for row in rows])
+    return [
+        _old(row, worth, ages.get(row.number), settings, protected) for row, worth in zip(rows, worths, strict=True)
+    ]
 
 
 def _ages(state: State) -> dict[int, Age]:
@@ -191,12 +316,13 @@ def _ages(state: State) -> dict[int, Age]:
     return ages
 
 
-def _old(row: StoredTurn, settings: Settings, protected: set[int]) -> Old:
+def _old(row: StoredTurn, worth: float, age: Age | None, settings: Settings, protected: set[int]) -> Old:
     guard = 3 if row.number in protected else 2 if row.pinned else int(is_instruction(row.role, row.text))
-    return Old(turn_to_draw(row), row.tokens, guard, drawable(row.text[:20_000]) >= DRAWABLE)
+    weight = (1 + (row.weight or 0) + row.recalls) * (recent(age.tokens, settings.budget) if age else 1.0)
+    return Old(turn_to_draw(row), row.tokens, guard, drawable(row.text[:20_000]) >= DRAWABLE, worth, weight)
 
 
-def _known(draft: Draft, rows: Sequence[StoredTurn], settings: Settings) -> Known:
+def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settings: Settings) -> Known:
     texts = [turn_to_draw(row) for row in rows]
     chars = sum(row.chars for row in rows)
     low, high = CARD_CHARS
@@ -206,7 +332,9 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], settings: Settings) -> Know
         headlines(texts, min(high, max(low, chars // 12))), tuple(rank(strings)[:STRINGS_PER_SPAN]),
         importance=_mean_strength(rows), guard=draft.guard,
         recalls=max((r.recalls for r in rows), default=0), since=rows[-1].created_at or rows[-1].stored_at, chars=chars,
-        raw=sum(row.tokens for row in rows),
+        raw=sum(row.tokens for row in rows), told=draft.told,
+        pinned=tuple((row.number, copy_of(row)) for row in rows if row.number in draft.told),
+        worth=round(sum(old.worth for old in olds), 2),
     )  # fmt: skip
 
 

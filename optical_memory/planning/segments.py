@@ -8,7 +8,6 @@ from dataclasses import replace
 from optical_memory.planning.context import PREAMBLE, Segment, card_line, handle_line
 from optical_memory.planning.facts import sheet_line
 from optical_memory.planning.spans import Placed, Settings
-from optical_memory.planning.tiers import DRAWN
 
 STRINGS_PER_SPAN = 24  # exact strings told of one span; the rest is one recall away
 
@@ -23,7 +22,7 @@ def segments_of(placed: Sequence[Placed], settings: Settings, facts_room: int) -
     if sheet:
         at = 1 + max(i for i, s in enumerate(body) if s.kind != "text")
         body.insert(at, Segment("facts", None, settings.text(sheet), text=sheet))
-    drawn = any(s.kind in DRAWN for s in body)
+    drawn = any(s.look for s in body)
     whole = [Segment("preamble", None, 0, text=PREAMBLE), *body] if drawn else body
     groups = sum(1 for i, s in enumerate(whole) if s.kind != "text" and (i == 0 or whole[i - 1].kind == "text"))
     return _with_overhead(whole, groups * settings.profile.message_overhead, settings)
@@ -46,7 +45,7 @@ def _segment(item: Placed, settings: Settings, body: list[Segment]) -> Segment:
             first = body.pop().turns[0]  # type: ignore[index]
         line = handle_line(first, last)
         return Segment("handle", (first, last), settings.text(line), text=line)
-    if item.tier == "card":
+    if item.tier == "card" and not item.span.purged:
         line = card_line(first, last, item.span.card)
         return Segment("card", (first, last), settings.text(line), item.span.page, line)
     drawn = item.span.looks.get(item.tier)
@@ -62,9 +61,7 @@ def _copies(item: Placed, settings: Settings) -> list[Segment]:
 
 def _facts(placed: Sequence[Placed], settings: Settings, room: int) -> str:
     """The fact sheet: exact strings of the spans that are not shown as text, newest spans and rarest shapes first."""
-    wanted = [
-        p.span for p in placed if p.tier != "text" and p.span.strings and not settings.profile.exact.get(p.tier, False)
-    ]
+    wanted = [p.span for p in placed if p.tier != "text" and p.span.strings and not _exact(p, settings)]
     if not wanted or room <= 0:
         return ""
     chosen = _share([s.strings for s in reversed(wanted)], settings, room)[::-1]
@@ -72,6 +69,12 @@ def _facts(placed: Sequence[Placed], settings: Settings, room: int) -> str:
     while lines and settings.text(sheet := FACTS_HEAD + "\n".join(lines)) > room:
         lines.pop(0)
     return sheet if lines else ""
+
+
+def _exact(item: Placed, settings: Settings) -> bool:
+    """Are exact strings safe in the picture: all turns drawn, in type that the model reads exactly?"""
+    look = item.span.looks.get(item.tier)
+    return look is not None and not look.left and settings.exact(look.style)
 
 
 FACTS_HEAD = "Exact strings in these turns, letter for letter:\n"

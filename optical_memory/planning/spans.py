@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from optical_memory.cost import Profile
 from optical_memory.pages import RENDERER, Sheet, Style, TurnText
-from optical_memory.planning.context import LOWERED, READABLE, Plan, card_line
+from optical_memory.planning.context import LOWERED, READABLE, Plan, card_line, parse_ranges, told_ranges
 from optical_memory.planning.decay import Schedule
-from optical_memory.planning.tiers import DRAWN, Tier
+from optical_memory.planning.tiers import CARD, DRAWN, Tier
 
 Size = tuple[int, int]
 
@@ -57,31 +57,49 @@ class StoredTurn(Protocol):
     def purged(self) -> bool: ...
 
 
+GIST = 10  # how many times its length a card is worth beside the whole text, up to a fifth of that (READABLE)
 UNKNOWN_IMAGE = 1_600  # tokens of an attached image or file whose size is unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a span is drawn at a tier: the style, the sheet, and the sizes of its images in pixels."""
+    """How a span is drawn at a tier: the style, the sheet, and the sizes of its images in pixels.
+
+    `left` are the turns of the span that are not drawn, as ranges; `held` is the share (0 to 1) of its information that is.
+    """
 
     style: Style
     sheet: Sheet
     sizes: tuple[Size, ...]
+    left: tuple[tuple[int, int], ...] = ()
+    held: float = 1.0
 
     @property
     def name(self) -> str:
-        """Images of one span and one name are the same bytes: `sans9|1344x280/28|<renderer>`."""
-        return f"{self.style.key}|{self.sheet.key}|{RENDERER}"
+        """Images of one span and one name are the same bytes: `sans9|1344x280/28|<renderer>`, and what is left out: `|3,5-9`."""
+        return "|".join([self.style.key, self.sheet.key, RENDERER, *([told_ranges(self.left)] if self.left else [])])
+
+    @staticmethod
+    def from_name(name: str) -> Look:
+        """The look of this name, but for sizes, which are not in it."""
+        style, sheet, _, *left = name.split("|")
+        return Look(parse_style(style), parse_sheet(sheet), (), parse_ranges(left[0]) if left else ())
+
+    def drawn(self, turns: Iterable[TurnText]) -> list[TurnText]:
+        """Those of a span's turns that this look draws."""
+        return [t for t in turns if not any(first <= t.number <= last for first, last in self.left)]
 
     def to_json(self) -> list[Any]:
         """A JSON value from which `from_json` makes the same look."""
-        return [self.style.key, self.sheet.key, [list(size) for size in self.sizes]]
+        sizes = [list(size) for size in self.sizes]
+        return [self.style.key, self.sheet.key, sizes, told_ranges(self.left), self.held]
 
     @staticmethod
     def from_json(value: Sequence[Any]) -> Look:
         """The look that `to_json` gave."""
-        style, sheet, sizes = value
-        return Look(parse_style(style), parse_sheet(sheet), tuple((int(w), int(h)) for w, h in sizes))
+        style, sheet, sizes, left, held = value
+        pixels = tuple((int(w), int(h)) for w, h in sizes)
+        return Look(parse_style(style), parse_sheet(sheet), pixels, parse_ranges(left), float(held))
 
 
 def parse_style(key: str) -> Style:
@@ -111,10 +129,19 @@ class Settings:
     facts: float = 0.08
     horizon: float = 20
 
-    @property
-    def readable(self) -> dict[str, float]:
-        """Share of a span's turns that is still readable at each tier."""
-        return {**READABLE, **self.profile.shares}
+    def readable(self, known: Known) -> dict[str, float]:
+        """Share of a span's information that is still readable at each tier; a card has a little more than its length says."""
+        drawn = {tier: look.held * self.share(look.style) for tier, look in known.looks.items()}
+        most = self.profile.shares.get("card", READABLE["card"])
+        return {**READABLE, **drawn, "card": min(most, GIST * most * len(known.card) / max(1, known.chars))}
+
+    def exact(self, style: Style) -> bool:
+        """Are ids and numbers safe in this style?"""
+        return any(self.profile.exact.get(t, False) for t in DRAWN if self.profile.tiers.get(t) == style)
+
+    def share(self, style: Style) -> float:
+        """Share of the turns drawn in this style that the model reads."""
+        return next((self.profile.shares[t] for t in DRAWN if self.profile.tiers.get(t) == style), 0.0)
 
     def text(self, text: str) -> int:
         """Tokens of a text by this model."""
@@ -142,7 +169,8 @@ class Known:
     """A span of turns that can be placed: stored as a page (`page` is its id) or just drafted (None).
 
     `text` are its tokens as text; `looks` how it is drawn per tier; `tier` how it is shown now; `since` the time
-    of its last turn; `recalled` whether the model or host has recalled a turn of it since the last step.
+    of its last turn; `recalled` whether the model or host has recalled a turn of it since the last step; `worth` how much
+    its turns say (`information`).
     """
 
     first: int
@@ -160,9 +188,12 @@ class Known:
     since: datetime | None = None
     chars: int = 0
     raw: int = 0
+    worth: float = 0.0
+    told: tuple[int, ...] = ()  # instructions and pins of its page that were told beside it from the first
     pinned: tuple[tuple[int, str], ...] = ()  # turns to be told as text beside the picture: number and words
     blocked: bool = False  # no picture: the request would hold more images than the provider takes
     hidden: bool = False  # turns behind a handle for good: nothing but the handle is left to choose
+    purged: bool = False  # the text is gone: there are the pictures in `looks`, "card" too, and the handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +215,12 @@ class State:
         """Does the model owe an answer, so that the newest message and tool round may not yield?"""
         return bool(self.fresh) and (self.fresh[-1].role == "user" or self.fresh[-1].calls > 0)
 
+    @property
+    def bare(self) -> int:
+        """The newest turn whose text is gone, so that it cannot be shown as text; 0 if there is none."""
+        spans = (s.last for s in self.spans if s.purged)
+        return max([0, *spans, *(t.number for t in self.fresh if t.purged)])
+
     def protected(self) -> set[int]:
         """Turns that never yield: the newest user message and the newest tool round of a run that goes on."""
         return {self.fresh[-1].number, self.anchor} - {0} if self.pending else set()
@@ -203,6 +240,22 @@ def hours(since: datetime | None, now: datetime | None) -> float:
     return max(0.0, (now - since).total_seconds() / 3600) if since and now else 0.0
 
 
+def recent(tokens: float, budget: int) -> float:
+    """What age leaves of a weight: 1 now, 0.7 after as many tokens as the budget has, 0.5 after three times as many."""
+    return (1 + tokens / budget) ** -0.15
+
+
+def label(row: StoredTurn) -> str:
+    """Number, speaker and date of a turn."""
+    date = f", {row.created_at:%Y-%m-%d}" if row.created_at else ""
+    return f"turn {row.number}, {row.name or row.role}{date}"
+
+
+def copy_of(row: StoredTurn) -> str:
+    """A turn word for word, as it is told beside pages."""
+    return f"[{label(row)}] {row.text}"
+
+
 def turn_to_draw(row: StoredTurn) -> TurnText:
     """What the renderer needs of a stored turn."""
     date = row.created_at.date().isoformat() if row.created_at else None
@@ -213,9 +266,9 @@ def costs_of(known: Known, settings: Settings) -> dict[Tier, int]:
     """Tokens of the span at every tier that can be had and that is cheaper than the text."""
     if known.hidden:
         return {"handle": 0}
-    costs: dict[Tier, int] = {"text": known.text}
-    cheapest = known.text
-    for tier in DRAWN:
+    costs: dict[Tier, int] = {} if known.purged else {"text": known.text}
+    cheapest = math.inf if known.purged else known.text
+    for tier in (*DRAWN, CARD) if known.purged else DRAWN:
         drawn = None if known.blocked else known.looks.get(tier)
         if drawn and (tokens := settings.drawn(drawn.sizes)) < cheapest:
             costs[tier] = cheapest = tokens

@@ -64,9 +64,10 @@ def decide(
     needed = current_tokens(state, settings) + state.reserved
     forced = needed > settings.budget
     pinned = bool(_untold(state))
-    if not forced and standing and not asked and not (state.fresh and state.fresh[-1].role == "user"):
+    bare = state.bare > state.plan.through
+    if not forced and not bare and standing and not asked and not (state.fresh and state.fresh[-1].role == "user"):
         return None, "", "tiers change when a new user message comes"
-    if not forced and not pinned:
+    if not forced and not pinned and not bare:
         hoped, words = verdict(
             _situation(state, settings, needed, needed - _hope(state, settings), needed, idle), settings.profile.price
         )
@@ -78,6 +79,8 @@ def decide(
     reason, words = verdict(_situation(state, settings, needed, after, suffix, idle), settings.profile.price)
     if pinned and reason is None:
         reason, words = "pinned", f"turn {_untold(state)[0]} was pinned and is not shown as text yet"
+    if bare and reason is None:
+        reason, words = "first", f"of turns up to {state.bare} only pictures are left, and they are not shown yet"
     if reason is None or (proposal.plan.through, proposal.plan.segments) == (state.plan.through, state.plan.segments):
         return None, "", words
     return proposal, _named(reason, standing), words

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 Tier = Literal["text", "vivid", "clear", "dense", "card", "handle"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
 DRAWN: tuple[Tier, ...] = ("vivid", "clear", "dense")  # the tiers that are images
+CARD: Tier = "card"  # words, and a picture of words where the text is gone
 RANK: dict[str, int] = {tier: rank for rank, tier in enumerate(TIERS)}
 
 
