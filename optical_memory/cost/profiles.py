@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import optical_memory.cost.images as images
@@ -71,6 +72,30 @@ class Profile:
         return w < width or h < height
 
 
+def capped(of: Profile, tiers: Mapping[str, Style | None]) -> dict[str, Style | None]:
+    """The tiers, none denser than what was published for this model: type that is too small is drawn larger.
+
+    A full page of the densest text is held against `chars_per_token`. A tier that would then be no denser than the one
+    above it is left out, and so is one that would need type above 24 pixels.
+    """
+    pixels = max((s.width * s.height / of.image(s.width, s.height) for s in of.sheet_steps), default=0.0)
+    least, above = pixels / (of.chars_per_token or inf), inf
+    made: dict[str, Style | None] = {}
+    for tier, style in tiers.items():
+        grown = style and _grown(style, least)
+        made[tier] = grown if grown and grown.area < above else None
+        above = min(above, grown.area) if grown else above
+    return made
+
+
+def _grown(style: Style, least: float) -> Style | None:
+    """The style at the smallest line pitch that gives each character so many pixels; None if none is large enough."""
+    from optical_memory.pages.sheets import SIZES
+
+    larger = (replace(style, size=size) for size in SIZES if size >= style.size)
+    return next((one for one in larger if one.area >= least), None)
+
+
 _FIELDS = frozenset(f.name for f in fields(Profile))
 _NOTHING: Mapping[str, Any] = {}
 SAFE_PAGE = (756, 1568)  # pixels: no model in use makes such a page smaller
@@ -122,6 +147,7 @@ def profile(model: str) -> Profile:
 def _profile(model: str) -> Profile:
     mine = tables.registered(model) or _NOTHING
     base = _from_tables(mine.get("like", model), model)
+    base = replace(base, tiers=capped(base, base.tiers))
     return replace(base, name=model, **{k: v for k, v in mine.items() if k not in ("like", "name")})
 
 

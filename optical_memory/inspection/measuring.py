@@ -45,9 +45,10 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="The profile; else calibrated-MODEL.json.")
     ] = None,
-    pages: Annotated[int, typer.Option(min=1, help="Pages of each size.")] = 4,
+    pages: Annotated[int, typer.Option(min=1, help="Pages of each style.")] = 4,
     sizes: Annotated[
-        str | None, typer.Option(metavar="A-B", help="Line pitches in pixels, such as 20-6 or 16,12,9.")
+        str | None,
+        typer.Option(metavar="A-B", help="Line pitches in pixels or styles, such as 20-6 or 16,12,narrow9b."),
     ] = None,
     seed: Annotated[int, typer.Option(help="What is drawn depends on it alone.")] = 0,
     yes: Yes = False,
@@ -55,12 +56,12 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Let a model read made pages, and write what it reads as a profile; what it costs is asked first."""
-    from optical_memory.readers import Trial, report, sizes_of
+    from optical_memory.readers import Trial, report, styles_of
     from optical_memory.readers.command import run
 
     to = out or Path(f"calibrated-{re.sub('[^a-z0-9.]+', '-', model.lower()).strip('-')}.json")
-    trial = Trial(seed, sizes_of(sizes), pages) if sizes else Trial(seed, pages=pages)
-    with _reading(trial.pages * len(set(trial.sizes))) as advance:
+    trial = Trial(seed, styles_of(sizes), pages) if sizes else Trial(seed, pages=pages)
+    with _reading(trial.pages * len(trial.falling())) as advance:
         found = run(
             model, to, trial=trial, yes=yes, resume=not no_resume, agree=lambda what: _agreed(what, yes),
             note=output.note, progress=lambda *_: advance(), date=datetime.now(UTC).date().isoformat(),

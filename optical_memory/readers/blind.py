@@ -103,7 +103,7 @@ def _records(rng: random.Random) -> tuple[str, list[str]]:
 def sheetful(seed: int, number: int, style: Style, sheet: Sheet, chars: int = CHARS) -> Sheetful:
     """Page `number` of the test with this seed, drawn in `style` on at most `sheet`; about `chars` characters of text.
 
-    The text of a page is the same at every size, so that sizes are compared on equal terms; what does not fit on one
+    The text of a page is the same in every style, so that styles are compared on equal terms; what does not fit on one
     sheet is left away. Raises ConfigError for a number of characters that cannot be aligned.
     """
     if not 200 <= chars <= MOST_CHARS:
@@ -113,7 +113,7 @@ def sheetful(seed: int, number: int, style: Style, sheet: Sheet, chars: int = CH
     return Sheetful(number, page, truth(page, planted))
 
 
-def sheetfuls(seed: int, pages: int, size: int, sheet: Sheet, chars: int = CHARS) -> Iterator[Sheetful]:
-    """All pages of the test at a line pitch of `size` pixels."""
+def sheetfuls(seed: int, pages: int, style: Style, sheet: Sheet, chars: int = CHARS) -> Iterator[Sheetful]:
+    """All pages of the test in one style."""
     for number in range(1, pages + 1):
-        yield sheetful(seed, number, Style(size), sheet, chars)
+        yield sheetful(seed, number, style, sheet, chars)

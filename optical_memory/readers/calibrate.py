@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -16,16 +17,19 @@ from pathlib import Path
 from optical_memory.config import DEFAULT_BUDGET
 from optical_memory.cost import Profile, count_o200k, profile, tables
 from optical_memory.errors import ConfigError
-from optical_memory.pages import RENDERER, Sheet, render_page
+from optical_memory.pages import RENDERER, Sheet, Style, render_page
 from optical_memory.planning.seal import sheet_for
 from optical_memory.readers.base import Reader
 from optical_memory.readers.blind import CHARS, Sheetful, sheetfuls
 from optical_memory.readers.calibration import Calibration, Row, choose
 from optical_memory.readers.scoring import Score, judge
 
-SIZES = (20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5)  # line pitches in pixels, read from the largest to the smallest
-PAGES = 4  # of each size: about 95 codes and 180 exact strings
-HOPELESS = 0.85  # of characters: below the least that a tier may keep, smaller sizes are not tried
+LADDER = (  # from the largest type to the smallest; where two faces stand at one line pitch, each won for some reader
+    "sans20b", "sans18b", "sans16b", "sans14b", "sans12b", "sans11b", "sans10b", "sans9b", "narrow9b", "sans8b",
+    "narrow8b", "sans7b", "wide6b",
+)  # fmt: skip
+PAGES = 4  # of each style: about 95 codes and 180 exact strings
+HOPELESS = 0.85  # of characters: below the least that a tier may keep, smaller type is not tried
 ASKED = 120  # tokens of the question beside a page, rounded up
 OUTPUT_RATIO = 5  # an answered token costs about so many asked ones where its price is not known
 
@@ -35,21 +39,26 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One blind test: what is drawn, and how much of it. Sizes are line pitches in pixels."""
+    """One blind test: what is drawn, and how much of it. A style is told by itself, its key or its line pitch in pixels."""
 
     seed: int = 0
-    sizes: tuple[int, ...] = SIZES
+    styles: tuple[Style | str | int, ...] = LADDER
     pages: int = PAGES
     chars: int = CHARS
 
     def __post_init__(self) -> None:
-        if self.pages < 1 or not self.sizes:
-            raise ConfigError(f"pages={self.pages}, sizes={self.sizes}: give at least one page and one size")
+        if self.pages < 1 or not self.styles:
+            raise ConfigError(f"pages={self.pages}, styles={self.styles}: give at least one page and one style")
+        self.falling()
 
-    def drawn(self, sheet: Sheet) -> dict[int, list[Sheetful]]:
-        """The pages of each size, from the largest size to the smallest."""
-        falling = sorted(set(self.sizes), reverse=True)
-        return {size: list(sheetfuls(self.seed, self.pages, size, sheet, self.chars)) for size in falling}
+    def falling(self) -> list[Style]:
+        """The styles from the largest type to the smallest. Raises ConfigError for one that cannot be drawn."""
+        made = {one if isinstance(one, Style) else Style.of(one) for one in self.styles}
+        return sorted(made, key=lambda style: (-style.area, style.key))
+
+    def drawn(self, sheet: Sheet) -> dict[Style, list[Sheetful]]:
+        """The pages of each style, from the largest type to the smallest."""
+        return {s: list(sheetfuls(self.seed, self.pages, s, sheet, self.chars)) for s in self.falling()}
 
 
 def page_sheet(of: Profile) -> Sheet:
@@ -124,30 +133,30 @@ def calibrate(
     """Let a reader read the blind test, and choose its tiers.
 
     `of` is the profile whose page geometry and prices are used (by the reader's name, if not given), `readings` the file
-    that an interrupted run goes on from, `date` the ISO day that the calibration is to carry. Sizes below the first at
-    which fewer than `HOPELESS` of the characters are read are not tried. Raises ConfigError for a model that cannot see;
+    that an interrupted run goes on from, `date` the ISO day that the calibration is to carry. Type smaller than the first of
+    which fewer than `HOPELESS` of the characters are read is not tried. Raises ConfigError for a model that cannot see;
     what a reader raises passes through, and what was read until then is kept.
     """
     trial, of = trial or Trial(), of or profile(reader.name)
     sheet = page_sheet(of)
     known, rows, done = Readings(readings, reader.name), [], 0
-    total = trial.pages * len(set(trial.sizes))
-    for size, pages in trial.drawn(sheet).items():
+    total = trial.pages * len(trial.falling())
+    for style, pages in trial.drawn(sheet).items():
         score = Score()
         for sheetful in pages:
             score += judge(sheetful.truth, known.of(reader, trial.seed, sheetful))
             done += 1
             if progress:
-                progress(done, total, f"{size} px, page {sheetful.number}")
-        rows.append(_row(size, pages, score, of))
+                progress(done, total, f"{style.key}, page {sheetful.number}")
+        rows.append(_row(style, pages, score, of))
         if score.chars.value < HOPELESS:
             break
     return Calibration(reader.name, trial.seed, tuple(rows), choose(rows), date, sheet.key)
 
 
-def _row(size: int, pages: Sequence[Sheetful], score: Score, of: Profile) -> Row:
+def _row(style: Style, pages: Sequence[Sheetful], score: Score, of: Profile) -> Row:
     tokens = sum(of.image(s.page.width, s.page.height) for s in pages)
-    return Row(size, len(pages), sum(s.page.chars for s in pages), tokens, score)
+    return Row(style, len(pages), sum(s.page.chars for s in pages), tokens, score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +214,23 @@ def load_profile(path: Path | str, base: Profile | None = None) -> Profile:
     return found.profile(base or profile(found.model))
 
 
-def sizes_of(text: str) -> tuple[int, ...]:
-    """The sizes that "20,16,12" or "20-6" name. Raises ConfigError."""
-    parts: Iterable[str] = (part.strip() for part in text.split(","))
-    found: list[int] = []
-    for part in parts:
-        first, dash, last = part.partition("-")
-        last = last if dash else first
-        if not (first.isdigit() and last.isdigit()):
-            raise ConfigError(f"sizes {text!r} cannot be read: give line pitches in pixels such as 20,16,12 or 6-20")
-        low, high = sorted((int(first), int(last)))
-        found += range(low, high + 1)
-    return tuple(sorted(set(found), reverse=True))
+def styles_of(text: str) -> tuple[Style, ...]:
+    """The styles that "20,16,narrow9b" or "20-6" name, from the largest type to the smallest. Raises ConfigError.
+
+    A line pitch stands for the faces that `LADDER` has there, or for the bold plain one.
+    """
+    found: list[Style] = []
+    for part in (part.strip() for part in text.split(",")):
+        ends = re.fullmatch(r"([0-9]{1,2})(?:-([0-9]{1,2}))?", part)
+        if ends is None and not re.fullmatch(r"[a-z]+[0-9]{1,2}b?", part):
+            raise ConfigError(f"sizes {text!r} cannot be read: give line pitches in pixels such as 20,16,12 or 6-20, "
+                              "or styles such as narrow9b")  # fmt: skip
+        low, high = sorted((int(ends[1]), int(ends[2] or ends[1]))) if ends else (0, -1)
+        found += [Style.of(part)] if ends is None else []
+        found += [style for size in range(low, high + 1) for style in _at(size)]
+    return tuple(Trial(styles=tuple(found)).falling())
+
+
+def _at(size: int) -> list[Style]:
+    """The styles that are tried at a line pitch in pixels."""
+    return [style for style in map(Style.of, LADDER) if style.size == size] or [Style(size, bold=True)]

@@ -1,6 +1,6 @@
 """What a reader was found to read, and which tiers follow from it. Pure: readings in, a profile out.
 
-rows (one for each size) -> `choose` (tiers, exact) -> `Calibration` -> JSON, and the `Profile` that a memory uses
+rows (one for each style) -> `choose` (tiers, exact) -> `Calibration` -> JSON, and the `Profile` that a memory uses
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from itertools import takewhile
 from math import inf
 from typing import Any
 
-from optical_memory.cost import Profile
+from optical_memory.cost import Profile, capped
 from optical_memory.errors import ConfigError
 from optical_memory.pages import RENDERER, Style
 from optical_memory.planning.tiers import DRAWN
 from optical_memory.readers.scoring import Score, Share, Strings
 
-VERSION = 1  # of the JSON form
+VERSION = 2  # of the JSON form; in version 1 styles were told by their line pitch alone, in pixels
+READ = (1, VERSION)  # versions that can be read
 CHARS: Mapping[str, float] = {"vivid": 0.99, "clear": 0.96, "dense": 0.88}  # characters that a tier has to keep
 CODES = 0.85  # of random codes that the vivid tier has to keep
 CODES_LOW = 0.75  # and the lower end of that share's interval: with 20 codes, 19 have to be right
@@ -30,9 +31,9 @@ EXACT_RIGHT = 0.95  # of strings read right there: one that is not read is of no
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was read at one size (line pitch in pixels): `pages` pages of `drawn` characters for `tokens` image tokens."""
+    """What was read in one style: `pages` pages of `drawn` characters for `tokens` image tokens."""
 
-    size: int
+    style: Style
     pages: int
     drawn: int
     tokens: int
@@ -60,20 +61,21 @@ class Row:
         counts = {
             name: [one.right, one.unread, one.wrong] for name, one in (("codes", s.codes), ("strings", s.strings))
         }
-        sizes = {"size": self.size, "pages": self.pages, "drawn": self.drawn, "tokens": self.tokens}
+        sizes = {"style": self.style.key, "pages": self.pages, "drawn": self.drawn, "tokens": self.tokens}
         return sizes | {"chars": [s.chars.hits, s.chars.of]} | counts
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Row:
-        """The row that `to_json` gave."""
+        """The row that `to_json` gave, in this version or the one before."""
         score = Score(Share(*value["chars"]), Strings(*value["codes"]), Strings(*value["strings"]))
-        return Row(value["size"], value["pages"], value["drawn"], value["tokens"], score)
+        style = Style.of(value["style"] if "style" in value else value["size"])
+        return Row(style, value["pages"], value["drawn"], value["tokens"], score)
 
 
 def monotone(shares: Sequence[Share]) -> list[Share]:
     """Shares that never rise from the first to the last: neighbours that do are pooled (Ayer and others, 1955).
 
-    From the largest size to the smallest, what is read better at a smaller size is chance, and both count as one.
+    From the largest type to the smallest, what is read better in smaller type is chance, and both count as one.
     """
     pools: list[tuple[Share, int]] = []
     for share in shares:
@@ -97,39 +99,43 @@ def _is_exact(row: Row) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The smallest line pitch (pixels) of each tier, None where there is none, and whether exact strings are safe in it."""
+    """The smallest type of each tier, None where there is none, and whether exact strings are safe in it."""
 
-    tiers: Mapping[str, int | None]
+    tiers: Mapping[str, Style | None]
     exact: Mapping[str, bool]
+
+    def keys(self) -> dict[str, str | None]:
+        """The tiers' styles by their keys."""
+        return {tier: style.key if style else None for tier, style in self.tiers.items()}
 
 
 def choose(rows: Sequence[Row]) -> Chosen:
     """The tiers that these readings allow.
 
-    A tier is the smallest size that keeps its share of characters (`CHARS`), and of codes for `vivid`. From the size on
-    at which a reader makes strings up (`UNSTABLE`) nothing smaller is used, whatever was read there. A tier that would be
-    no smaller than the one above it is left out.
+    A tier is the smallest type (by `Style.area`) that keeps its share of characters (`CHARS`), and of codes for `vivid`.
+    From the style on in which a reader makes strings up (`UNSTABLE`) nothing smaller is used, whatever was read there. A
+    tier that would be no smaller than the one above it is left out.
     """
-    falling = sorted(rows, key=lambda row: -row.size)
+    falling = sorted(rows, key=lambda row: -row.style.area)
     stable = list(takewhile(lambda row: row.made_up <= UNSTABLE, falling))
     chars = monotone([row.score.chars for row in stable])
     codes = monotone([row.score.codes.share("right") for row in stable])
-    tiers: dict[str, int | None] = {}
+    tiers: dict[str, Style | None] = {}
     above: float = inf
     for tier in DRAWN:
-        passing = (r.size for r, c, k in zip(stable, chars, codes, strict=True) if _passes(tier, c, k))
-        smallest = min(passing, default=inf)
-        tiers[tier] = int(smallest) if smallest < above else None
-        above = min(above, smallest)
-    return Chosen(tiers, _exact(tiers, {row.size: row for row in stable}))
+        passing = (r.style for r, c, k in zip(stable, chars, codes, strict=True) if _passes(tier, c, k))
+        smallest = min(passing, default=None, key=lambda style: style.area)
+        tiers[tier] = smallest if smallest is not None and smallest.area < above else None
+        above = min(above, smallest.area if smallest else inf)
+    return Chosen(tiers, _exact(tiers, {row.style: row for row in stable}))
 
 
-def _exact(tiers: Mapping[str, int | None], rows: Mapping[int, Row]) -> dict[str, bool]:
+def _exact(tiers: Mapping[str, Style | None], rows: Mapping[Style, Row]) -> dict[str, bool]:
     """Exact as far down as every tier above is exact too."""
     safe, found = True, {}
-    for tier, size in tiers.items():
-        safe = safe and (size is None or _is_exact(rows[size]))
-        found[tier] = safe and size is not None
+    for tier, style in tiers.items():
+        safe = safe and (style is None or _is_exact(rows[style]))
+        found[tier] = safe and style is not None
     return found
 
 
@@ -148,19 +154,20 @@ class Calibration:
     def profile(self, base: Profile) -> Profile:
         """`base` with these tiers instead of its own; a reader that reads no page at all counts as blind.
 
-        Tiers that an OCR engine read say little of a vision model: such a base keeps its cap of characters per token.
+        Tiers that an OCR engine read say little of a vision model: such a base keeps its cap of characters per token, and
+        what would be denser is drawn larger.
         """
-        tiers = {tier: None if size is None else Style(size) for tier, size in self.chosen.tiers.items()}
-        rows = {row.size: row for row in self.rows}
-        used = {tier: rows[size] for tier, size in self.chosen.tiers.items() if size in rows}
+        rows = {row.style: row for row in self.rows}
+        used = {tier: rows[style] for tier, style in self.chosen.tiers.items() if style in rows}
         densest = max((row.chars_per_token for row in used.values()), default=None)
         borrowed = self.model.startswith("ocr:") and not base.name.startswith("ocr:")
         note = f"tiers as {self.model} reads them, which is no model's eye" if borrowed else ""
+        tiers = capped(base, self.chosen.tiers) if borrowed else dict(self.chosen.tiers)
         return replace(
             base,
             vision=any(tiers.values()),
             tiers=tiers,
-            exact=dict(self.chosen.exact),
+            exact={tier: tiers[tier] is not None and self.chosen.exact.get(tier, False) for tier in tiers},
             shares={**base.shares, **{tier: row.readable for tier, row in used.items()}},
             chars_per_token=base.chars_per_token if borrowed else densest,
             source=f"{base.source.partition('; reading:')[0]}; reading: calibrated on {self.model}, seed {self.seed}",
@@ -173,7 +180,7 @@ class Calibration:
         return json.dumps(
             {
                 "version": VERSION, "model": self.model, "date": self.date, "seed": self.seed, "sheet": self.sheet,
-                "renderer": self.renderer, "tiers": dict(self.chosen.tiers), "exact": dict(self.chosen.exact),
+                "renderer": self.renderer, "tiers": self.chosen.keys(), "exact": dict(self.chosen.exact),
                 "rows": [row.to_json() for row in self.rows],
             }, indent=1,
         ) + "\n"  # fmt: skip
@@ -183,9 +190,11 @@ class Calibration:
         """The calibration that `to_json` wrote. Raises ConfigError for anything else."""
         try:
             told = json.loads(text)
-            if told["version"] != VERSION:
+            if told["version"] not in READ:
                 raise ConfigError(f"this calibration is of version {told['version']!r}, not {VERSION}: calibrate again")
-            chosen = Chosen({t: told["tiers"].get(t) for t in DRAWN}, {t: bool(told["exact"].get(t)) for t in DRAWN})
+            chosen = Chosen(
+                {t: _style(told["tiers"].get(t)) for t in DRAWN}, {t: bool(told["exact"].get(t)) for t in DRAWN}
+            )
             _check(chosen)
             rows = tuple(Row.from_json(row) for row in told["rows"])
             return Calibration(told["model"], told["seed"], rows, chosen, told["date"], told["sheet"], told["renderer"])
@@ -194,20 +203,24 @@ class Calibration:
                               "optical-memory calibrate") from error  # fmt: skip
 
 
+def _style(told: int | str | None) -> Style | None:
+    return None if told is None else Style.of(told)
+
+
 def _check(chosen: Chosen) -> None:
-    """Raises ConfigError for sizes that cannot be drawn or do not fall from tier to tier."""
-    sizes = [Style(size).size for size in chosen.tiers.values() if size is not None]
-    if sorted(set(sizes), reverse=True) != sizes:
-        raise ConfigError(f"tiers {dict(chosen.tiers)}: give each tier a smaller size than the one above it")
+    """Raises ConfigError for styles that do not fall from tier to tier."""
+    areas = [style.area for style in chosen.tiers.values() if style is not None]
+    if sorted(set(areas), reverse=True) != areas:
+        raise ConfigError(f"tiers {chosen.keys()}: give each tier smaller type than the one above it")
 
 
 def report(calibration: Calibration) -> str:
     """The table of a calibration as plain text, 95 % intervals in brackets."""
-    lines = [f"{'size':>4} {'pages':>5} {'characters':>21} {'n':>6} {'codes right':>21} {'n':>4} "
+    lines = [f"{'style':>9} {'pages':>5} {'characters':>21} {'n':>6} {'codes right':>21} {'n':>4} "
              f"{'strings right':>21} {'unread':>6} {'wrong':>6} {'n':>4} {'chars/token':>11}  tier"]  # fmt: skip
-    names = {size: tier for tier, size in calibration.chosen.tiers.items() if size is not None}
+    names = {style: tier for tier, style in calibration.chosen.tiers.items() if style is not None}
     for row in calibration.rows:
-        tier = names.get(row.size, "")
+        tier = names.get(row.style, "")
         lines.append(_line(row, tier + (", exact" if calibration.chosen.exact.get(tier) else "")))
     return "\n".join(lines)
 
@@ -216,7 +229,7 @@ def _line(row: Row, tier: str) -> str:
     s = row.score
     strings = s.strings
     return (
-        f"{row.size:>4} {row.pages:>5} {_share(s.chars):>21} {s.chars.of:>6} {_share(s.codes.share('right')):>21} "
+        f"{row.style.key:>9} {row.pages:>5} {_share(s.chars):>21} {s.chars.of:>6} {_share(s.codes.share('right')):>21} "
         f"{s.codes.of:>4} {_share(strings.share('right')):>21} {strings.unread:>6} {strings.wrong:>6} {strings.of:>4} "
         f"{row.chars_per_token:>11.1f}  {tier}"
     ).rstrip()

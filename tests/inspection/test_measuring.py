@@ -65,14 +65,24 @@ def test_pages_that_were_read_before_are_not_read_again(run: Command, tmp_path: 
     out = tmp_path / "t.json"
     calibrate(Knowing(TRIAL), trial=TRIAL, readings=readings_beside(out))
     result = run(
-        "calibrate", "--model", "ocr:tesseract", "--sizes", "16,9", "--pages", 1, "--out", out, "--json", db=None
+        "calibrate",
+        "--model",
+        "ocr:tesseract",
+        "--sizes",
+        "sans16,sans9",
+        "--pages",
+        1,
+        "--out",
+        out,
+        "--json",
+        db=None,
     )
     assert result.exit_code == 0, result.stderr
     assert "0 pages to read" in result.stderr
     told = json.loads(result.stdout)
     assert told.pop("file") == str(out)
     assert told == json.loads(out.read_text("utf-8"))
-    assert told["tiers"]["vivid"] == 9
+    assert told["tiers"]["vivid"] == "sans9"
 
 
 def test_an_ocr_engine_is_calibrated_here_end_to_end(run: Command, tmp_path: Path) -> None:
@@ -85,7 +95,7 @@ def test_an_ocr_engine_is_calibrated_here_end_to_end(run: Command, tmp_path: Pat
     assert result.exit_code == 0, result.stderr
     assert "strings right" in result.stdout
     assert "1 pages to read" in result.stderr
-    assert json.loads(out.read_text("utf-8"))["rows"][0]["size"] == 16
+    assert json.loads(out.read_text("utf-8"))["rows"][0]["style"] == "sans16b"
 
 
 # --------------------------------------------------------------------------------------------- profiles by file

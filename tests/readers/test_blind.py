@@ -46,7 +46,7 @@ def test_the_prose_is_prose() -> None:
 
 
 def test_pages_are_numbered_from_one() -> None:
-    assert [page.number for page in sheetfuls(1, 3, 10, SHEET, 400)] == [1, 2, 3]
+    assert [page.number for page in sheetfuls(1, 3, Style(10), SHEET, 400)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("chars", [0, 8_001])

@@ -11,7 +11,7 @@ from optical_memory import OpticalMemory
 from optical_memory.cost import profile
 from optical_memory.errors import ConfigError
 from optical_memory.pages import Style
-from optical_memory.readers import Calibration, Chosen, Trial, calibrate, estimate, load_profile, sizes_of
+from optical_memory.readers import Calibration, Chosen, Trial, calibrate, estimate, load_profile, styles_of
 from optical_memory.readers.calibrate import page_sheet
 from tests.readers.knowing import Knowing, honestly_unread, silently_wrong
 
@@ -23,17 +23,17 @@ def test_sizes_are_read_from_the_largest_page_by_page() -> None:
     reader, told = Knowing(TRIAL), []
     calibrate(reader, trial=TRIAL, progress=lambda done, total, label: told.append((done, total, label)))
     assert reader.seen == ALL
-    assert told[0] == (1, 6, "16 px, page 1")
-    assert told[-1] == (6, 6, "10 px, page 2")
+    assert told[0] == (1, 6, "sans16, page 1")
+    assert told[-1] == (6, 6, "sans10, page 2")
 
 
 def test_tiers_come_from_what_was_read() -> None:
     sights = {12: honestly_unread, 10: silently_wrong}
     found = calibrate(Knowing(Trial(1, (16, 12, 10), 3, 900), sights), trial=Trial(1, (16, 12, 10), 3, 900))
-    assert found.chosen.tiers["vivid"] == 16
+    assert found.chosen.tiers["vivid"] == Style(16)
     assert found.rows[1].score.strings.wrong == 0
     assert found.rows[2].score.strings.right == 0
-    assert 10 not in found.chosen.tiers.values()
+    assert Style(10) not in found.chosen.tiers.values()
 
 
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_was_read_is_kept_for_people_to_look_at(tmp_path: Path) -> None:
 def test_no_smaller_size_is_tried_once_reading_is_hopeless() -> None:
     reader = Knowing(TRIAL, {12: lambda _: "nothing but grey"})
     found = calibrate(reader, trial=TRIAL)
-    assert [row.size for row in found.rows] == [16, 12]
+    assert [row.style.size for row in found.rows] == [16, 12]
     assert (10, 1) not in reader.seen
 
 
@@ -113,7 +113,9 @@ def test_the_price_is_known_before_and_falls_with_what_was_read(tmp_path: Path) 
 
 def test_a_memory_draws_with_the_calibrated_tiers(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
-    chosen = Chosen({"vivid": 14, "clear": 11, "dense": None}, {"vivid": True, "clear": False, "dense": False})
+    chosen = Chosen(
+        {"vivid": Style(14), "clear": Style(11), "dense": None}, {"vivid": True, "clear": False, "dense": False}
+    )
     rows = calibrate(Knowing(TRIAL, name="claude-opus-5"), trial=TRIAL).rows
     file.write_text(Calibration("claude-opus-5", 1, rows, chosen).to_json(), "utf-8")
     with OpticalMemory(f"sqlite:///{tmp_path}/m.db", profile=load_profile(file), budget=6_000) as memory:
@@ -138,15 +140,24 @@ def test_a_calibration_of_another_renderer_warns(tmp_path: Path) -> None:
         load_profile(file)
 
 
-@pytest.mark.parametrize(("text", "sizes"), [("20,16", (20, 16)), ("6-8", (8, 7, 6)), ("12, 8-6", (12, 8, 7, 6))])
-def test_sizes_can_be_listed_and_ranged(text: str, sizes: tuple[int, ...]) -> None:
-    assert sizes_of(text) == sizes
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("20,16", ["sans20b", "sans16b"]),
+        ("12, 15-17", ["sans17b", "sans16b", "sans15b", "sans12b"]),
+        ("9", ["sans9b", "narrow9b"]),
+        ("narrow8b, sans12", ["sans12", "narrow8b"]),
+    ],
+)
+def test_type_can_be_listed_and_ranged_and_named(text: str, keys: list[str]) -> None:
+    """A bare line pitch stands for the faces that are tried there."""
+    assert [style.key for style in styles_of(text)] == keys
 
 
-@pytest.mark.parametrize("text", ["", "x", "8-", "4.5", "-3"])
-def test_sizes_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="line pitches in pixels"):
-        sizes_of(text)
+@pytest.mark.parametrize("text", ["", "x", "8-", "4.5", "-3", "4", "huge9b"])
+def test_type_that_cannot_be_drawn_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="line pitch|use one of"):
+        styles_of(text)
 
 
 def test_a_trial_of_nothing_is_refused() -> None:
@@ -157,7 +168,7 @@ def test_a_trial_of_nothing_is_refused() -> None:
 def test_the_file_of_a_calibration_is_enough_for_a_memory_and_for_its_settings(tmp_path: Path) -> None:
     """By keyword, in a configuration, and in a TOML file beside which it lies; costs are the model's own."""
     file = tmp_path / "seen.json"
-    chosen = Chosen({"vivid": 15, "clear": None, "dense": None}, {})
+    chosen = Chosen({"vivid": Style(15), "clear": None, "dense": None}, {})
     file.write_text(Calibration("claude-opus-5", 1, (), chosen).to_json(), "utf-8")
     toml = tmp_path / "memory.toml"
     toml.write_text('[optical_memory]\nmodel = "claude-opus-5"\nprofile = "seen.json"\n', "utf-8")

@@ -22,11 +22,20 @@ def row(size: int, chars: float, codes: float = 1.0, wrong: float = 0.0, n: int 
     bad = round(wrong * n)
     strings = Strings(right=min(right, n - bad), wrong=bad, unread=n - bad - min(right, n - bad))
     return Row(
-        size, 4, 10_000, 10_000 // size, Score(Share(round(chars * 10_000), 10_000), Strings(right, n - right), strings)
+        Style(size),
+        4,
+        10_000,
+        10_000 // size,
+        Score(Share(round(chars * 10_000), 10_000), Strings(right, n - right), strings),
     )
 
 
 CLIFF = [row(16, 1), row(12, 0.998), row(10, 0.993, 0.9), row(9, 0.97, 0.7), row(8, 0.90, 0.4), row(7, 0.6, 0.1)]
+
+
+def tiers(rows: list[Row]) -> dict[str, int | None]:
+    """The line pitches chosen."""
+    return {tier: style and style.size for tier, style in choose(rows).tiers.items()}
 
 
 def calibration(rows: list[Row]) -> Calibration:
@@ -34,7 +43,7 @@ def calibration(rows: list[Row]) -> Calibration:
 
 
 def test_each_tier_is_the_smallest_size_above_the_cliff() -> None:
-    assert choose(CLIFF).tiers == {"vivid": 10, "clear": 9, "dense": 8}
+    assert tiers(CLIFF) == {"vivid": 10, "clear": 9, "dense": 8}
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:
@@ -43,36 +52,36 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 
 def test_nothing_is_chosen_from_the_size_on_at_which_strings_are_made_up() -> None:
     rows = [row(16, 1), row(12, 0.995, 0.95), row(10, 0.97, 0.6, wrong=0.4), row(9, 0.965, 0.5), row(8, 0.9, 0.2)]
-    assert choose(rows).tiers == {"vivid": 12, "clear": None, "dense": None}
+    assert tiers(rows) == {"vivid": 12, "clear": None, "dense": None}
 
 
 def test_a_reader_that_owns_what_it_cannot_read_may_go_lower() -> None:
     rows = [row(16, 1), row(10, 0.97, 0.55, wrong=0.2), row(8, 0.9, 0.35, wrong=0.3)]
-    assert choose(rows).tiers == {"vivid": 16, "clear": 10, "dense": 8}
+    assert tiers(rows) == {"vivid": 16, "clear": 10, "dense": 8}
 
 
 def test_codes_that_are_lost_keep_a_size_from_being_vivid() -> None:
-    assert choose([row(16, 1, 0.9), row(12, 0.999, 0.7)]).tiers == {"vivid": 16, "clear": 12, "dense": None}
+    assert tiers([row(16, 1, 0.9), row(12, 0.999, 0.7)]) == {"vivid": 16, "clear": 12, "dense": None}
 
 
 def test_a_few_codes_prove_nothing() -> None:
-    assert choose([row(16, 1, n=8)]).tiers["vivid"] is None
-    assert choose([row(16, 1, n=80)]).tiers["vivid"] == 16
+    assert tiers([row(16, 1, n=8)])["vivid"] is None
+    assert tiers([row(16, 1, n=80)])["vivid"] == 16
 
 
 def test_a_lucky_small_size_is_pooled_with_the_larger_one_that_failed() -> None:
     rows = [row(16, 1), row(12, 0.95), row(10, 0.985, 0.9), row(8, 0.5, 0.1)]
-    assert choose(rows).tiers == {"vivid": 16, "clear": 10, "dense": None}
-    assert choose([row(16, 1), row(12, 0.90), row(10, 0.985), row(8, 0.5)]).tiers["clear"] is None
+    assert tiers(rows) == {"vivid": 16, "clear": 10, "dense": None}
+    assert tiers([row(16, 1), row(12, 0.90), row(10, 0.985), row(8, 0.5)])["clear"] is None
 
 
 def test_a_tier_no_smaller_than_the_one_above_is_left_out() -> None:
-    assert choose([row(16, 1), row(12, 1), row(10, 0.5)]).tiers == {"vivid": 12, "clear": None, "dense": None}
+    assert tiers([row(16, 1), row(12, 1), row(10, 0.5)]) == {"vivid": 12, "clear": None, "dense": None}
 
 
 def test_a_reader_that_reads_nothing_gets_no_tier() -> None:
-    assert set(choose([row(20, 0.4, 0.0)]).tiers.values()) == {None}
-    assert set(choose([]).tiers.values()) == {None}
+    assert set(tiers([row(20, 0.4, 0.0)]).values()) == {None}
+    assert set(tiers([]).values()) == {None}
 
 
 def test_exact_is_told_only_where_nearly_no_string_is_wrong_and_nearly_all_are_right() -> None:
@@ -91,9 +100,9 @@ def test_a_lower_tier_is_not_exact_below_one_that_is_not() -> None:
 def test_tiers_always_fall_and_are_sizes_that_were_read(given_rows: list[tuple[int, float, float, float]]) -> None:
     rows = [row(*values) for values in {v[0]: v for v in given_rows}.values()]
     chosen = choose(rows)
-    sizes = [size for size in chosen.tiers.values() if size is not None]
-    assert sizes == sorted(set(sizes), reverse=True)
-    assert set(sizes) <= {r.size for r in rows}
+    areas = [style.area for style in chosen.tiers.values() if style is not None]
+    assert areas == sorted(set(areas), reverse=True)
+    assert set(chosen.tiers.values()) <= {*(r.style for r in rows), None}
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=12))
@@ -121,6 +130,23 @@ def test_the_profile_takes_tiers_exactness_and_density_from_the_readings() -> No
     assert "calibrated on ocr:tesseract, seed 3" in found.source
 
 
+def test_of_two_faces_at_one_pitch_the_narrower_is_the_smaller_type() -> None:
+    wide, narrow = (replace(row(9, 0.995), style=Style(9, face, bold=True)) for face in ("sans", "narrow"))
+    assert choose([narrow, wide, row(16, 1)]).tiers["vivid"] == Style(9, "narrow", bold=True)
+    lost = replace(narrow, score=row(9, 0.97).score)
+    assert choose([lost, wide]).tiers == {"vivid": wide.style, "clear": narrow.style, "dense": None}
+
+
+def test_a_file_of_the_first_version_is_read_as_it_was_meant() -> None:
+    """There a tier and a row were told by their line pitch alone, in the plain face."""
+    told = json.loads(calibration(CLIFF).to_json())
+    old = told | {"version": 1, "tiers": {"vivid": 10, "clear": 9, "dense": 8}}
+    old["rows"] = [
+        {k: v for k, v in one.items() if k != "style"} | {"size": Style.of(one["style"]).size} for one in told["rows"]
+    ]
+    assert Calibration.from_json(json.dumps(old)) == calibration(CLIFF)
+
+
 def test_a_model_that_reads_no_page_keeps_text() -> None:
     found = calibration([row(20, 0.4, 0.0)]).profile(profile("claude-opus-5"))
     assert not found.vision
@@ -137,6 +163,11 @@ def test_an_engine_does_not_raise_what_a_model_was_published_to_read() -> None:
     base = profile("claude-opus-5")
     found = calibration(CLIFF).profile(base)
     assert found.chars_per_token == base.chars_per_token
+    sheet = base.sheet_steps[-1]
+    densest = min(style.area for style in found.tiers.values() if style)
+    assert sheet.width * sheet.height / base.image(sheet.width, sheet.height) / densest <= base.chars_per_token
+    own = replace(calibration(CLIFF), model="claude-opus-5").profile(base)
+    assert own.tiers == {"vivid": Style(10), "clear": Style(9), "dense": Style(8)}
     assert "ocr:tesseract" in found.note
 
 
@@ -148,11 +179,14 @@ def test_tiers_may_be_edited_by_hand_to_sizes_that_were_not_read() -> None:
     assert found.vision
 
 
-@pytest.mark.parametrize("tiers", [{"vivid": 9, "clear": 9}, {"vivid": 8, "clear": 9}, {"vivid": 3}])
-def test_tiers_that_cannot_be_are_refused(tiers: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "wanted",
+    [{"vivid": 9, "clear": 9}, {"vivid": 8, "clear": "narrow9b"}, {"vivid": 3}, {"vivid": "big9"}, {"vivid": "9b"}],
+)
+def test_tiers_that_cannot_be_are_refused(wanted: dict[str, int | str]) -> None:
     told = json.loads(calibration(CLIFF).to_json())
-    with pytest.raises(ConfigError, match="give each tier a smaller size|5 to 24"):
-        Calibration.from_json(json.dumps(told | {"tiers": tiers}))
+    with pytest.raises(ConfigError, match="give each tier smaller type|5 to 24|use one of|give a line pitch"):
+        Calibration.from_json(json.dumps(told | {"tiers": wanted}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', "null", '{"version": 1, "tiers": 3}'])
@@ -163,11 +197,11 @@ def test_what_is_not_a_calibration_says_how_to_make_one(text: str) -> None:
 
 def test_another_version_is_refused() -> None:
     with pytest.raises(ConfigError, match="calibrate again"):
-        Calibration.from_json(calibration(CLIFF).to_json().replace('"version": 1', '"version": 99'))
+        Calibration.from_json(calibration(CLIFF).to_json().replace('"version": 2', '"version": 99'))
 
 
 def test_the_report_names_size_interval_and_tier() -> None:
-    exact = replace(calibration(CLIFF), chosen=Chosen({"vivid": 16}, {"vivid": True}))
+    exact = replace(calibration(CLIFF), chosen=Chosen({"vivid": Style(16)}, {"vivid": True}))
     lines = report(exact).splitlines()
     assert len(lines) == len(CLIFF) + 1
     assert lines[1].endswith("vivid, exact")
