@@ -21,6 +21,8 @@ class MemoryConfig(BaseModel):
     budget     tokens of a whole model call by the model's own price rules; None: from the model, at most 32,000
     keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); at most a third of a step
     schedule   how age lowers the tier: "staircase", "half_life", "never", a DecaySchedule (its JSON) or a callable
+    retain     "forever", or the tier at which the text of a page goes for good and its picture is all that is kept:
+               "vivid", "clear", "dense" or "card" (see OpticalMemory.explain)
     recall     tokens that automatic recall may spend on a call: ("tokens", n); 0 switches it off
     low_mark   a step fills the budget up to this share, so that the next step is far away (0.3 to 1)
     facts      share of the budget for the fact sheet (0 to 0.5)
@@ -36,6 +38,7 @@ class MemoryConfig(BaseModel):
     budget: int | None = Field(default=None, ge=1)
     keep: tuple[Literal["turns", "tokens"], int] = ("tokens", 4_000)
     schedule: Any = "staircase"
+    retain: Literal["forever", "vivid", "clear", "dense", "card"] = "forever"
     recall: tuple[Literal["tokens"], int] = ("tokens", 1_500)
     low_mark: float = Field(default=0.6, ge=0.3, le=1.0)
     facts: float = Field(default=0.08, ge=0.0, le=0.5)

@@ -358,7 +358,10 @@ def _parsed_calls(calls: Iterable[ToolCall]) -> tuple[list[Any], list[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One contribution to a thread: `number` counts from 1 along the thread's path, `tokens` is its cost as shown now."""
+    """One contribution to a thread: `number` counts from 1 along the thread's path, `tokens` is its cost as shown now.
+
+    Of a `purged` turn only its page's picture is left; `text` says so.
+    """
 
     number: int
     role: str
@@ -369,6 +372,7 @@ class Turn:
     created_at: datetime | None = None
     pinned: bool = False
     name: str | None = None
+    purged: bool = False
 
 
 def group(messages: Sequence[Message], awaiting: Iterable[str] = ()) -> tuple[list[Message], list[list[Message]]]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from optical_memory.messages import REASONING, SOURCE
 from optical_memory.planning.context import LOWERED, Segment
-from optical_memory.planning.tiers import DRAWN
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
+LOST = "[Turns {}-{}: their picture is damaged]"
 Pictures = Callable[[Segment], Sequence[str]]  # a drawn segment's PNGs as base64
 Texts = Callable[[int], Sequence[Any]]  # a turn's LangChain messages
 
@@ -79,9 +79,11 @@ def assemble(segments: Sequence[Segment], pictures: Pictures, texts: Texts, floo
 
 def _blocks(segment: Segment, pictures: Pictures) -> Iterator[dict[str, Any]]:
     """The content blocks of a segment that is not plain turns."""
-    if segment.kind in DRAWN:
-        for png in pictures(segment):
-            yield {"type": "image", "base64": png, "mime_type": "image/png"}
+    if segment.look:
+        images = pictures(segment)
+        yield from ({"type": "image", "base64": png, "mime_type": "image/png"} for png in images)
+        if not images and segment.turns:
+            yield {"type": "text", "text": LOST.format(*segment.turns)}
     elif segment.text:
         yield {"type": "text", "text": segment.text}
 

@@ -21,6 +21,7 @@ import optical_memory.memory.ingest as ingest
 import optical_memory.memory.keep as keep
 import optical_memory.memory.pictures as pictures
 import optical_memory.memory.recollect as recollect
+import optical_memory.memory.retain as retain
 from optical_memory import config as configuration
 from optical_memory.config import DEFAULT_BUDGET, MemoryConfig
 from optical_memory.cost import Profile, count_o200k, counter_name, profile
@@ -41,7 +42,19 @@ from optical_memory.planning.propose import Proposal, changes, current_tokens, p
 from optical_memory.planning.spans import Settings, State, costs_of
 from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import Tier
-from optical_memory.storage import NewUsage, Path, PlanRow, Reader, StepRow, Store, ThreadRow, TurnSums, UsageRow
+from optical_memory.storage import (
+    NewUsage,
+    PageRow,
+    Path,
+    PlanRow,
+    Reader,
+    StepRow,
+    Store,
+    ThreadRow,
+    TurnRow,
+    TurnSums,
+    UsageRow,
+)
 
 log = logging.getLogger("optical_memory")
 
@@ -347,6 +360,11 @@ class OpticalMemory:
             settled = self._settled(row, path, state, settings, proposal, why, now)
         if settled is None:
             return None
+        if proposal is not None and kept_here and mine_to_keep and self._faded(row, path, settings, spoken_for, now):
+            with self.store.read() as reader:
+                row, path = self._path(reader, thread, upto)
+                state, standing = load(reader, path, settings, spoken_for, now, True)
+            settled, proposal = (state.plan, standing), None
         view = View(thread, row, path, state, settings, settled[0], proposal, settled[1], why, reserved)
         if kept_here and mine_to_keep:
             self._called[thread] = now
@@ -364,6 +382,25 @@ class OpticalMemory:
             return keep.store_beside(self.store, row, path, state, settings, proposal, why, now)
         images = keep.render(self.store, path, state, proposal)
         return keep.store_proposal(self.store, row, path, state, settings, proposal, images, why, now)
+
+    def _faded(self, row: ThreadRow, path: Path, settings: Settings, reserved: int, now: datetime) -> bool:
+        """Take the text of what has fallen to the tier `retain` away; whether any was. What fails is tried at the next step."""
+        if self.config.retain == "forever":
+            return False
+        try:
+            gone = retain.sweep(self.store, row, path, settings, self.config.retain, reserved, now)
+            if gone:
+                self._erased()
+        except StoreError as error:
+            log.warning("thread %r keeps the text of faded pages for now: %s", row.key, error)
+            return False
+        return gone
+
+    def _erased(self) -> bool:
+        """Let go of what this process keeps, and overwrite in the file what was deleted."""
+        self._show.drop()
+        self._contexts.drop()
+        return self.store.erase()
 
     def _margin(self, settings: Settings) -> int:
         """Tokens of the budget to leave free because this model's bills are higher than predicted; below 0: lower.
@@ -435,13 +472,22 @@ class OpticalMemory:
         wanted = _turn_range(query)
         if wanted:
             rows = reader.turns(path, *wanted, limit=limit)
-            return [Hit(t.number, t.text, 1.0, t.role, t.created_at) for t in rows]
+            told = self._told(reader, path, rows)
+            return [Hit(t.number, told[t.number], 1.0, t.role, t.created_at, purged=t.purged) for t in rows]
         found = reader.search(path, query, limit=limit)
         turns = {f.number: reader.turns(path, f.number, f.number)[0] for f in found}
         return [
             Hit(f.number, turns[f.number].text, f.score, turns[f.number].role, turns[f.number].created_at)
             for f in found
         ]
+
+    def _told(self, reader: Reader, path: Path, rows: Sequence[TurnRow]) -> dict[int, str]:
+        """The text of each turn, and where only a picture is left, where that is."""
+        bare = [t for t in rows if t.purged]
+        shown = self._shown_at(reader, path) if bare else None
+        pages = {t.number: reader.page_at(path, t.number) for t in bare}
+        said = {t.number: retain.told(t, pages[t.number], shown(t.number)) for t in bare if shown}
+        return {t.number: t.text for t in rows} | said
 
     # ----------------------------------------------------------------------------------------- looking
 
@@ -463,11 +509,12 @@ class OpticalMemory:
             rows = reader.turns(path, first, last)
             messages = reader.messages([t.id for t in rows])
             shown = self._shown_at(reader, path)
+            told = self._told(reader, path, rows)
         settings = self.settings()
         return [
             Turn(
-                t.number, t.role, tuple(as_given(from_stored(m.form, m.data)) for m in messages[t.id]), t.text,
-                shown(t.number), settings.turn(t), t.created_at, t.pinned, t.name,
+                t.number, t.role, tuple(as_given(from_stored(m.form, m.data)) for m in messages[t.id]), told[t.number],
+                shown(t.number), settings.turn(t), t.created_at, t.pinned, t.name, t.purged,
             )
             for t in rows
         ]  # fmt: skip
@@ -476,7 +523,7 @@ class OpticalMemory:
         """From a turn's number to the tier at which the plan in force shows it."""
         row = reader.plan(path, plan_key(self.settings()))
         plan = Plan.from_json(row.body) if row else Plan()
-        spans = sorted((s.turns, s.kind) for s in plan.segments if s.turns)
+        spans = sorted((turns, s.kind) for s in plan.segments for turns in s.shown)
         starts = [first for (first, _), _ in spans]
 
         def tier(number: int) -> str:
@@ -500,9 +547,8 @@ class OpticalMemory:
                 look = span.looks.get(tier or span.tier)
                 if look is None:
                     continue
-                have = pictures.stored_one(reader, page.id, look.name)
-                images = have or pictures.draw(pictures.texts(reader.turns(path, span.first, span.last), span), look)
-                found += _as_pages(page.number, span.first, span.last, tier or span.tier, look.sizes, images, settings)
+                images = pictures.of_page(reader, path, page.id, span, look)
+                found += _as_pages(page, tier or span.tier, look.sizes, images, settings)
         return found
 
     def stats(self, thread: str | None = None) -> Stats:
@@ -522,7 +568,7 @@ class OpticalMemory:
         return Stats(
             counts.threads, counts.turns, counts.pages, counts.images, counts.bytes, self.store.size(), tokens,
             counter_name() if self._count is count_o200k else "given", tiers,
-            self._calls(used),
+            self._calls(used), counts.purged,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------- steps
@@ -540,6 +586,7 @@ class OpticalMemory:
                 return done
             images = keep.render(self.store, path, state, proposal)
             if keep.store_proposal(self.store, row, path, state, settings, proposal, images, "asked", now):
+                self._faded(row, path, settings, self._margin(settings), now)
                 return done
         raise StoreError(f"thread {thread!r} kept changing while a step was made; call step() again")
 
@@ -549,10 +596,13 @@ class OpticalMemory:
         with self.store.read() as reader:
             row, path = self._path(reader, thread)
             state, standing = load(reader, path, settings, reserved + self._margin(settings), now, True)
+            kept = retain.summary(reader.pages(path), state.plan, settings.profile, self.config.retain)
         _, reason, words = decide(state, settings, standing is not None, self._idle(row, now), asked=True)
         used = current_tokens(state, settings) + reserved
-        return f"{used:,} of {settings.budget:,} tokens are in use. " + (
-            f"A step is due ({reason}): {words}." if reason else f"No step: {words}."
+        return (
+            f"{used:,} of {settings.budget:,} tokens are in use. "
+            + (f"A step is due ({reason}): {words}." if reason else f"No step: {words}.")
+            + kept
         )
 
     def steps(self, thread: str) -> list[Step]:
@@ -562,12 +612,20 @@ class OpticalMemory:
             return [_logged_step(row) for row in reader.steps(path)]
 
     def undo(self, thread: str) -> Step:
-        """Take the newest step back: the plan before it is in force again. Raises StoreError if there is none."""
+        """Take the newest step back: the plan before it is in force again.
+
+        Raises StoreError if there is none, or if the text of turns went with it.
+        """
         with self.store.write() as writer:
             row, path = self._path(writer, thread)
             done = next((s for s in reversed(writer.steps(path)) if not s.undone), None)
             if done is None:
                 raise StoreError(f"thread {thread!r} has no step that could be undone")
+            if done.purged:
+                raise StoreError(
+                    f"the newest step of thread {thread!r} cannot be undone: with it the text of {done.purged} turns went "
+                    f"for good, as retain={self.config.retain!r} asks"
+                )
             key = plan_key(self.settings())
             before, standing = writer.plan_before(path, key, done.plan_id or 0), writer.plan(path, key)
             body, tokens = (before.body, before.tokens) if before else (Plan().to_json(), 0)
@@ -605,29 +663,43 @@ class OpticalMemory:
                 raise StoreError(
                     f"thread {thread!r} has no turn {min(missing)}: it ends at turn {path[-1].last if path else 0}"
                 )
+            bare = [t.number for t in rows if t.purged]
+            if bare and pinned:
+                raise StoreError(
+                    f"turn {bare[0]} of thread {thread!r} cannot be kept as text: only its picture is left"
+                )
             writer.pin([t.id for t in rows], pinned)
         return len(rows)
 
-    def forget(self, thread: str, *, turns: Iterable[int] | None = None, before: datetime | None = None) -> Forgotten:
+    def forget(
+        self, thread: str, *, turns: Iterable[int] | None = None, before: datetime | None = None, dry_run: bool = False
+    ) -> Forgotten:
         """Remove a thread, some of its turns, or the turns from before a time: text, images, index, and the file's free pages.
 
-        What backups, LangGraph's checkpointer or traces hold is out of reach. Raises ThreadNotFoundError.
+        With `dry_run` it is only counted what would go. What backups, LangGraph's checkpointer or traces hold is out of
+        reach. Raises ThreadNotFoundError.
         """
+        if dry_run:
+            with self.store.read() as reader:
+                row, path = self._path(reader, thread)
+                gone = reader.forgettable(row, path, self._chosen(reader, path, turns, before))
+            return Forgotten(gone.turns, gone.messages, gone.pages, gone.images, lost=gone.lost)
         with self.store.write() as writer:
             row, path = self._path(writer, thread)
-            if turns is None and before is None:
-                gone = writer.forget_thread(row.id)
-            else:
-                numbers = set(turns or ())
-                if before is not None:
-                    numbers |= {t.number for t in writer.turns(path) if (t.created_at or t.stored_at) < before}
-                gone = writer.forget_turns(row, path, numbers)
-        if turns is None and before is None:
+            numbers = self._chosen(writer, path, turns, before)
+            gone = writer.forget_thread(row.id) if numbers is None else writer.forget_turns(row, path, numbers)
+        if numbers is None:
             self._books.drop(thread)
-        self._show.drop()
-        self._contexts.drop()
-        held = not self.store.erase()
-        return Forgotten(gone.turns, gone.messages, gone.pages, gone.images, held)
+        held = not self._erased()
+        return Forgotten(gone.turns, gone.messages, gone.pages, gone.images, held, gone.lost)
+
+    def _chosen(
+        self, reader: Reader, path: Path, turns: Iterable[int] | None, before: datetime | None
+    ) -> set[int] | None:
+        """The numbers of the turns that are to be forgotten; None for the whole thread."""
+        if turns is None and before is None:
+            return None
+        return set(turns or ()) | set(reader.before(path, before) if before is not None else ())
 
     def copy(self, thread: str, to: str) -> ThreadInfo:
         """The same turns and pages under another name, to go with LangGraph's `copy_thread`."""
@@ -782,24 +854,26 @@ def _turn_range(query: str) -> tuple[int, int] | None:
 
 
 def _as_pages(
-    number: int, first: int, last: int, tier: str, sizes: Sequence[tuple[int, int]], images: PNGs, settings: Settings
-) -> list[Page]:
+    page: PageRow, tier: str, sizes: Sequence[tuple[int, int]], images: PNGs, settings: Settings
+) -> list[Page]:  # fmt: skip
+    turns = (page.first, page.last)
     return [
         Page(
-            number, (first, last), tier, w, h, settings.profile.image(w, h), hashlib.sha256(png).hexdigest(), png, part
+            page.number, turns, tier, w, h, settings.profile.image(w, h), hashlib.sha256(png).hexdigest(), png, part,
+            page.purged,
         )
         for part, ((w, h), png) in enumerate(zip(sizes, images, strict=True))
-    ]
+    ]  # fmt: skip
 
 
 def _step(state: State, settings: Settings, proposal: Proposal, reason: str, words: str) -> Step:
     changed = []
     for span, before, after in changes(state.spans, proposal.placed):
-        costs = costs_of(span, settings)
+        costs, readable = costs_of(span, settings), settings.readable(span)
         changed.append(
             Change(
                 (span.first, span.last), before, after, costs.get(before, span.text), costs.get(after, 0),
-                settings.readable[before], settings.readable[after],
+                readable.get(before, 0.0), readable.get(after, 0.0),
             )
         )  # fmt: skip
     return Step(
@@ -815,4 +889,4 @@ def _logged_step(row: StepRow) -> Step:
         for c in row.changes
     )
     before, after = sum(c.tokens_before for c in made), sum(c.tokens_after for c in made)
-    return Step(made, row.reason, row.reason, before, after, row.at, row.created_at, row.undone)
+    return Step(made, row.reason, row.reason, before, after, row.at, row.created_at, row.undone, row.purged)

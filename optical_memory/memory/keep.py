@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from optical_memory.memory.pictures import PNGs, draw, rows_of, texts
+from optical_memory.memory.pictures import Picture, PNGs, draw, faded, left_of, rows_of, texts
 from optical_memory.memory.state import details, plan_key, sealed_as
+from optical_memory.messages import from_stored
 from optical_memory.planning.context import Plan, Segment
 from optical_memory.planning.propose import Proposal, changes
 from optical_memory.planning.spans import Known, Look, Placed, Settings, State, costs_of
-from optical_memory.planning.tiers import DRAWN, Tier
-from optical_memory.storage import NewChange, NewPage, Path, PlanRow, Store, ThreadRow, Writer, owner
+from optical_memory.planning.tiers import CARD, DRAWN, Tier
+from optical_memory.storage import (
+    MessageRow,
+    NewChange,
+    NewPage,
+    PageRow,
+    Path,
+    PlanRow,
+    PurgedPage,
+    Reader,
+    Store,
+    ThreadRow,
+    Writer,
+    owner,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +37,62 @@ class Images:
     by_first: Mapping[int, PNGs | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Fading:
+    """A page whose text is to go: the stored page, what is to be known of it from then on, and its pictures by name."""
+
+    page: PageRow
+    span: Known
+    pictures: Mapping[str, PNGs]
+    facts: Mapping[str, Any]
+
+    def looks(self) -> list[Picture]:
+        """The looks that are stored with the purge; the others are made of these when they are needed."""
+        return [look for look in self.span.looks.values() if isinstance(look, Picture) and look.name in self.pictures]
+
+    def row(self) -> PurgedPage:
+        """The same as the store takes it."""
+        names, page = tuple(look.name for look in self.span.looks.values()), self.page
+        return PurgedPage(page.id, page.branch_id, page.first, page.last, names, dict(self.facts), self.span.told)
+
+
 def drawn_spans(proposal: Proposal) -> list[tuple[Known, Look]]:
     """The spans that the proposal shows as images, and how."""
-    return [(p.span, p.span.looks[p.tier]) for p in proposal.placed if p.tier in DRAWN]
+    return [
+        (p.span, p.span.looks[p.tier]) for p in proposal.placed if p.tier in DRAWN or (p.span.purged and p.tier == CARD)
+    ]
 
 
-def render(store: Store, path: Path, state: State, proposal: Proposal) -> Images:
+def render(store: Store, path: Path, state: State, proposal: Proposal, fading: Sequence[Fading] = ()) -> Images:
     """Draw what the proposal needs and the store lacks; no transaction is open while drawing."""
+    ready = {f.span.first: f.pictures for f in fading}
     with store.read() as reader:
+        made = {s.first: _without_text(reader, s, look, ready) for s, look in drawn_spans(proposal) if s.purged}
+        proposal = replace(proposal, placed=tuple(p for p in proposal.placed if not p.span.purged))
         have = {}
         for span, look in drawn_spans(proposal):
             views = reader.views([span.page], look.name) if span.page is not None else {}
             have[span.first] = bool(views) and all(v.sha256 for v in views[span.page or 0])
         rows = {s.first: rows_of(reader, path, s, state.fresh) for s, _ in drawn_spans(proposal) if not have[s.first]}
-    return Images(
-        {s.first: None if have[s.first] else draw(texts(rows[s.first], s), look) for s, look in drawn_spans(proposal)}
-    )
+    drawn = drawn_spans(proposal)
+    return Images(made | {s.first: None if have[s.first] else draw(texts(rows[s.first], s), look) for s, look in drawn})
+
+
+def _without_text(reader: Reader, span: Known, look: Look, ready: Mapping[int, Mapping[str, PNGs]]) -> PNGs | None:
+    """The images of a span whose text is gone, or is about to go."""
+    assert isinstance(look, Picture)
+    assert span.page is not None
+    return faded(ready[span.first], look) if span.first in ready else left_of(reader, span.page, look)
 
 
 def store_proposal(
     store: Store, row: ThreadRow, path: Path, state: State, settings: Settings, proposal: Proposal, images: Images,
-    reason: str, at: datetime,
+    reason: str, at: datetime, fading: Sequence[Fading] = (),
 ) -> tuple[Plan, PlanRow] | None:  # fmt: skip
-    """Store pages, images, tiers, plan and log in one transaction; None if the thread has changed meanwhile."""
+    """Store pages, images, tiers, plan and log in one transaction; None if the thread has changed meanwhile.
+
+    The text of what is `fading` goes in the same transaction.
+    """
     with store.write() as writer:
         now = writer.thread(row.key)
         if now is None or (now.branch_id, now.length, now.version) != (row.branch_id, row.length, row.version):
@@ -59,10 +107,31 @@ def store_proposal(
             tokens=plan.tokens, at=at,
         )  # fmt: skip
         logged = [_logged(span, before, after, settings) for span, before, after in changes(state.spans, placed)]
-        if logged:
-            writer.log_step(now, path, reason=reason, changes=logged, at=at, plan_id=plan_row.id)
+        gone = _purge(writer, now, fading, plan_row.id) if fading else 0
+        if logged or gone:
+            writer.log_step(now, path, reason=reason, changes=logged, at=at, plan_id=plan_row.id, purged=gone)
         writer.touch(now.id, at)
     return plan, plan_row
+
+
+def _purge(writer: Writer, row: ThreadRow, fading: Sequence[Fading], plan_id: int) -> int:
+    """Store the pictures that are to be the record, and take the text away; how many turns that were."""
+    for one in fading:
+        for look in one.looks():
+            sized = zip(look.sizes, one.pictures[look.name], strict=True)
+            writer.put_views(one.page.id, look.name, [(w, h, png) for (w, h), png in sized])
+    return writer.purge(row, [one.row() for one in fading], bare, plan_id)
+
+
+GONE = "[only the picture of this turn is left]"
+
+
+def bare(row: MessageRow) -> dict[str, Any]:
+    """What is kept of a message whose text goes: who spoke, and the ids that hold calls and results together."""
+    message = from_stored(row.form, row.data)
+    calls = [{"id": c.id, "type": "function", "function": {"name": "gone", "arguments": "{}"}} for c in message.calls]
+    kept = {"role": message.role, "content": GONE, "id": message.id, "tool_call_id": message.answers}
+    return {k: v for k, v in kept.items() if v} | ({"tool_calls": calls} if calls else {})
 
 
 def store_beside(
@@ -105,7 +174,7 @@ def _new_page(item: Placed, path: Path, settings: Settings) -> NewPage:
 
 
 def _put_images(writer: Writer, item: Placed, images: Images) -> None:
-    drawn = images.by_first.get(item.span.first) if item.tier in DRAWN else None
+    drawn = images.by_first.get(item.span.first) if item.tier in item.span.looks else None
     if drawn and item.span.page is not None:
         look = item.span.looks[item.tier]
         writer.put_views(
@@ -125,8 +194,8 @@ def _with_page(segment: Segment, ids: Mapping[int, int | None]) -> Segment:
 
 
 def _logged(span: Known, before: Tier, after: Tier, settings: Settings) -> NewChange:
-    costs = costs_of(span, settings)
+    costs, readable = costs_of(span, settings), settings.readable(span)
     return NewChange(
         span.first, span.last, before, after, costs.get(before, span.text), costs.get(after, 0),
-        settings.readable[before], settings.readable[after], span.page,
+        readable.get(before, 0.0), readable.get(after, 0.0), span.page,
     )  # fmt: skip

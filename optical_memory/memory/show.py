@@ -9,14 +9,13 @@ from typing import Any
 
 import optical_memory.memory.pictures as pictures
 import optical_memory.memory.recollect as recollect
-from optical_memory.errors import HashMismatchError
+from optical_memory.errors import HashMismatchError, RenderError
 from optical_memory.memory.assemble import Context, assemble
 from optical_memory.memory.kept import Kept
 from optical_memory.memory.state import plan_key
 from optical_memory.memory.view import View, left_out
 from optical_memory.messages import as_langchain, from_stored
 from optical_memory.planning.context import Segment, ranges
-from optical_memory.planning.tiers import DRAWN
 from optical_memory.storage import Path, Reader
 
 log = logging.getLogger("optical_memory")
@@ -45,7 +44,7 @@ class Shown:
         segments = view.segments(told)
         images = self._pictures(reader, view, segments)
         turns = {n: list(messages) for n, messages in mine.items()} | self._texts(reader, view.path, segments, mine)
-        messages = assemble(segments, lambda s: images[s.turns or (0, 0)], lambda n: turns.get(n, ()), view.plan.floor)
+        messages = assemble(segments, lambda s: images.get(s.turns or (0, 0), ()), lambda n: turns.get(n, ()), view.plan.floor)
         made = Context(
             view.thread, messages, sum(s.tokens for s in segments), tuple(segments), left_out(segments, view.state.end),
             view.settings.budget, view.reserved, view.settings.profile.name, view.kept.id if view.kept else None,
@@ -85,15 +84,26 @@ class Shown:
 
     def _pictures(self, reader: Reader, view: View, segments: Sequence[Segment]) -> dict[tuple[int, int], Encoded]:
         """The images of every drawn segment: kept in this process, stored, or drawn now (for previews)."""
-        wanted = [s for s in segments if s.kind in DRAWN and s.turns]
+        wanted = [s for s in segments if s.look and s.turns]
         found = {s.turns: self._images.get(view.key(s)) for s in wanted}
         missing = [s for s in wanted if found[s.turns] is None]
         stored = _sound(reader, missing)
         for segment in missing:
-            images = stored.get((segment.page or 0, segment.look or "")) or view.draw(reader, segment)
+            images = stored.get((segment.page or 0, segment.look or "")) or _drawn(reader, view, segment)
+            if not images:
+                continue
             encoded = tuple(base64.b64encode(png).decode() for png in images)
             found[segment.turns] = self._images.put(view.key(segment), encoded)
         return {turns: images for turns, images in found.items() if turns and images}
+
+
+def _drawn(reader: Reader, view: View, segment: Segment) -> pictures.PNGs:
+    """A segment's images drawn anew; none where they are damaged and were all that was left of its turns."""
+    try:
+        return view.draw(reader, segment)
+    except (HashMismatchError, RenderError) as error:
+        log.warning("thread %r, turns %s: %s", view.thread, segment.turns, error)
+        return ()
 
 
 def _sound(reader: Reader, segments: Sequence[Segment]) -> dict[tuple[int, str], pictures.PNGs]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import optical_memory.memory.recollect as recollect
+from optical_memory.memory.pictures import Picture
 from optical_memory.pages import RENDERER
 from optical_memory.planning.context import Plan
-from optical_memory.planning.seal import looks, sheet_for
-from optical_memory.planning.spans import Known, Look, Settings, State, turn_to_draw
-from optical_memory.planning.tiers import Tier
+from optical_memory.planning.seal import looks, olds_of, sheet_for
+from optical_memory.planning.spans import Known, Look, Settings, State, copy_of, parse_sheet, parse_style
+from optical_memory.planning.tiers import Tier, fainter
 from optical_memory.storage import PageRow, Path, PlanRow, Reader, TurnRow, end
 
 
@@ -81,6 +81,12 @@ def _shown(pages: Sequence[PageRow], plan: Plan, standing: PlanRow | None) -> li
     return [(page, tiers.get(page.id, "handle") if page.last <= last else "text") for page in pages]
 
 
+def tiers_of(pages: Sequence[PageRow], plan: Plan) -> list[tuple[PageRow, Tier]]:
+    """The pages that a plan in force has sealed, with the tier at which it shows each."""
+    tiers: dict[int | None, Any] = {s.page: s.kind for s in plan.segments if s.page is not None}
+    return [(page, tiers.get(page.id, "handle")) for page in pages if page.last <= plan.through]
+
+
 def _with_gaps(plan: Plan, spans: Sequence[Known]) -> list[Known]:
     """The spans, and before them or between them the turns behind a handle whose pages need not be looked at."""
     out: list[Known] = []
@@ -97,23 +103,59 @@ def _with_gaps(plan: Plan, spans: Sequence[Known]) -> list[Known]:
 
 def _known(reader: Reader, path: Path, page: PageRow, tier: Tier, settings: Settings) -> Known:
     details: Mapping[str, Any] = page.facts or {}
+    if page.purged:
+        return _left_as_picture(page, tier, settings)
     if page.sealed_as == sealed_as(settings):
         found = {tier: Look.from_json(value) for tier, value in details.get("looks", {}).items()}
         text = int(details["text"])
     else:
         rows = reader.turns(path, page.first, page.last)
-        found = _measured(rows, settings) if details.get("looks") else {}
+        sealed = [Look.from_json(value) for value in details.get("looks", {}).values()]
+        found = _measured(rows, settings, sealed) if sealed else {}
         text = sum(settings.turn(row) for row in rows)
     return Known(
         page.first, page.last, text, found, page.card or "", tuple(details.get("strings", ())), tier, page.id,
         float(details.get("importance", 0)), guard=int(details.get("guard", 0)), since=_time(details.get("since")),
-        chars=page.chars, raw=page.tokens,
+        chars=page.chars, raw=page.tokens, worth=float(details.get("worth", 0)),
+        told=tuple(details.get("told", ())),
     )  # fmt: skip
 
 
-def _measured(rows: Sequence[TurnRow], settings: Settings) -> dict[Tier, Look]:
+def _left_as_picture(page: PageRow, tier: Tier, settings: Settings) -> Known:
+    """A page whose text is gone: what its pictures can be made into, for a model that sees."""
+    kept = page.facts
+    found = {t: _picture(t, value, settings) for t, value in kept["pictures"].items()} if settings.profile.vision else {}
+    shown = fainter(tier, fainter(page.tier, kept["record"]))  # type: ignore[arg-type]
+    return Known(
+        page.first, page.last, 0, found, "", (), shown, page.id, float(kept["importance"]), since=_time(kept["since"]),
+        chars=page.chars, raw=page.tokens, worth=float(kept["worth"]), told=tuple(kept["told"]), purged=True,
+    )  # fmt: skip
+
+
+def picture_json(look: Picture) -> list[Any]:
+    """A JSON value of which a picture of a page without text can be made again."""
+    return [look.style.key, look.sheet.key, [list(size) for size in look.sizes], look.held, look.stored, look.origin]
+
+
+def _picture(tier: Tier, value: Sequence[Any], settings: Settings) -> Picture:
+    """A picture as it is stored; for what it is worth, it counts as drawn in the style that the tier has now."""
+    style, sheet, sizes, held, stored, origin = value
+    known = [s for s in settings.profile.tiers.values() if s is not None]
+    worth = settings.profile.tiers.get(tier) or (known[0] if known else parse_style(style))
+    pixels = tuple((int(w), int(h)) for w, h in sizes)
+    return Picture(worth, parse_sheet(sheet), pixels, held=float(held), stored=stored, origin=origin)
+
+
+def _measured(
+    rows: Sequence[TurnRow], settings: Settings, sealed: Iterable[Look], more: Iterable[int] = ()
+) -> dict[Tier, Look]:  # fmt: skip
+    """The looks measured anew; turns left out when the page was sealed stay left out, but for `more`."""
     sheet = sheet_for(settings.profile, settings.budget)
-    return looks(settings.profile, sheet, [turn_to_draw(row) for row in rows]) if sheet else {}
+    if sheet is None:
+        return {}
+    olds = olds_of(rows, settings, {}, set())
+    chosen = {t.number for t in next(iter(sealed)).drawn(o.drawn for o in olds)} | set(more)
+    return looks(settings.profile, sheet, olds, chosen)
 
 
 def details(known: Known) -> dict[str, Any]:
@@ -121,7 +163,7 @@ def details(known: Known) -> dict[str, Any]:
     return {
         "looks": {tier: drawn.to_json() for tier, drawn in known.looks.items()}, "text": known.text,
         "strings": list(known.strings), "importance": known.importance, "guard": known.guard if known.guard == 1 else 0,
-        "since": known.since.isoformat() if known.since else None,
+        "worth": known.worth, "told": list(known.told), "since": known.since.isoformat() if known.since else None,
     }  # fmt: skip
 
 
@@ -131,14 +173,14 @@ def _strengthened(
 ) -> list[Known]:  # fmt: skip
     """The spans with their turns' pins and recalls as they are now; pages behind the handle come back for these."""
     since = standing.head if standing else 0
-    marked = [
-        t for t in reader.marked(path, 1, max([plan.through, *(s.last for s in spans)])) if t.pinned or _again(t, since)
-    ]
+    ever = reader.marked(path, 1, max([plan.through, *(s.last for s in spans)]))
+    marked = [t for t in ever if t.pinned or _again(t, since)]
     spans = sorted([*spans, *_reopened(reader, path, spans, marked, settings)], key=lambda s: s.first)
     out = []
-    for span in spans:
+    for known in spans:
+        span = _with_recalled(reader, path, known, ever, settings)
         mine = [t for t in marked if span.first <= t.number <= span.last]
-        pinned = tuple((t.number, f"[{recollect.label(t)}] {t.text}") for t in mine if t.pinned)
+        pinned = _copies(reader, path, span, {t.number: copy_of(t) for t in mine if t.pinned and not t.purged}, plan)
         out.append(
             replace(
                 span, recalls=max((t.recalls for t in mine), default=span.recalls), pinned=pinned,
@@ -146,6 +188,33 @@ def _strengthened(
             )
         )  # fmt: skip
     return out
+
+
+def _copies(
+    reader: Reader, path: Path, span: Known, pinned: Mapping[int, str], plan: Plan
+) -> tuple[tuple[int, str], ...]:  # fmt: skip
+    """The turns of a span that are told as text beside its page: pins, and instructions since it was sealed."""
+    told = {s.turns[0]: s.text for s in plan.segments if s.kind == "recalled" and s.turns and s.text}
+    lacking = [n for n in span.told if n not in pinned and n not in told]
+    read = {row.number: copy_of(row) for n in lacking for row in reader.turns(path, n, n)}
+    mine = {n: told[n] for n in span.told if n in told} | read | dict(pinned)
+    return tuple(sorted(mine.items()))
+
+
+def _with_recalled(
+    reader: Reader, path: Path, span: Known, marked: Sequence[TurnRow], settings: Settings
+) -> Known:  # fmt: skip
+    """The span with turns on its pages that were left out of them and have been recalled since."""
+    wanted = {t.number for t in marked if t.recalls and any(f <= t.number <= last for f, last in _left(span))}
+    if not wanted or span.purged:
+        return span
+    rows = reader.turns(path, span.first, span.last)
+    return replace(span, looks=_measured(rows, settings, span.looks.values(), wanted))
+
+
+def _left(span: Known) -> tuple[tuple[int, int], ...]:
+    """The turns that the sharpest look of a span leaves out."""
+    return next((look.left for look in span.looks.values()), ())
 
 
 def _again(turn: TurnRow, since: int) -> bool:
@@ -167,7 +236,7 @@ def _reopened(
 
 def _guard(span: Known, marked: Sequence[TurnRow], anchor: int) -> int:
     """The newest user turn, a pin, an instruction; only a span of one turn can be guarded (see Span.guard)."""
-    if span.first != span.last:
+    if span.first != span.last or span.purged:
         return 0
     return 3 if span.first == anchor else 2 if any(t.pinned for t in marked) else span.guard
 
@@ -176,4 +245,4 @@ def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
-__all__ = ["details", "held", "load", "plan_key", "sealed", "sealed_as"]
+__all__ = ["details", "held", "load", "picture_json", "plan_key", "sealed", "sealed_as", "tiers_of"]

@@ -22,7 +22,10 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One image of a span of turns; `turns` are the first and last, sizes are pixels, `tokens` by the memory's model."""
+    """One image of a span of turns; `turns` are the first and last, sizes are pixels, `tokens` by the memory's model.
+
+    With `record` it is what is left of these turns: their text is gone.
+    """
 
     number: int
     turns: tuple[int, int]
@@ -33,6 +36,7 @@ class Page:
     sha256: str
     png: bytes = field(repr=False)
     part: int = 0
+    record: bool = False
 
     def _repr_png_(self) -> bytes:
         return self.png
@@ -40,7 +44,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A recalled turn: its number, its text word for word, and a score (higher is better, comparable in one call)."""
+    """A recalled turn: its number, its text word for word, and a score (higher is better, comparable in one call).
+
+    Of a `purged` turn only a picture is left; the text then says so, and where.
+    """
 
     turn: int
     text: str
@@ -48,6 +55,7 @@ class Hit:
     role: str
     created_at: datetime | None = None
     tier: str = "text"
+    purged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One batch of tier changes: taken (or, with dry_run, what would be), or none, and why in words."""
+    """One batch of tier changes: taken (or, with dry_run, what would be), or none, and why in words.
+
+    With it the text of `purged` turns went for good (see `MemoryConfig.retain`), so that it cannot be undone.
+    """
 
     changes: tuple[Change, ...]
     reason: str | None
@@ -75,22 +86,27 @@ class Step:
     at: int = 0
     created_at: datetime | None = None
     undone: bool = False
+    purged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What `forget` removed. `held` is True while another process still keeps the old bytes in the database's log."""
+    """What `forget` removed. `held` is True while another process still keeps the old bytes in the database's log.
+
+    Of the turns, `lost` were not named: a picture that shows a forgotten one was all that was left of them.
+    """
 
     turns: int
     messages: int
     pages: int
     images: int
     held: bool = False
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What is stored and what it costs. Token figures are by the memory's own model."""
+    """What is stored and what it costs. Token figures are by the memory's own model; of `purged` turns the text is gone."""
 
     threads: int
     turns: int
@@ -102,6 +118,7 @@ class Stats:
     counter: str
     tiers: Mapping[str, int] = field(default_factory=dict)
     calls: Mapping[str, Any] = field(default_factory=dict)
+    purged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,11 +148,11 @@ def _rewritten(connection: sa.Connection, ids: Sequence[int], values: Mapping[st
     search.index(connection, turn.c.id.in_(ids))
 
 
-def _turn_ids(connection: sa.Connection, wanted: Path) -> Iterator[int]:
+def _turn_ids(connection: sa.Connection, wanted: Path, *which: sa.ColumnElement[bool]) -> Iterator[int]:
     """The turns on these pieces of a path that are not forgotten yet."""
     for chunk in _chunked(wanted):
         on = sa.or_(*(sa.and_(turn.c.branch_id == r.branch_id, turn.c.number.between(r.first, r.last)) for r in chunk))
-        yield from connection.scalars(sa.select(turn.c.id).where(on, turn.c.role != "forgotten"))
+        yield from connection.scalars(sa.select(turn.c.id).where(on, turn.c.role != "forgotten", *which))
 
 
 def _touching(connection: sa.Connection, branch_paths: Mapping[int, Path], wanted: Path) -> list[int]:
@@ -173,7 +173,9 @@ def _only_on(connection: sa.Connection, branch_paths: Mapping[int, Path], pages:
     return {
         turn_id
         for row in rows
-        for turn_id in _turn_ids(connection, parts(branch_paths[row.branch_id], range(row.first, row.last + 1)))
+        for turn_id in _turn_ids(
+            connection, parts(branch_paths[row.branch_id], range(row.first, row.last + 1)), turn.c.purged
+        )
     }
 
 
@@ -208,7 +210,7 @@ def purge(
     for one in pages:
         path = branch_paths[one.branch_id]
         mine = parts(path, range(one.first, one.last + 1))
-        ids = [*_turn_ids(connection, mine)]
+        ids = [*_turn_ids(connection, parts(path, set(range(one.first, one.last + 1)) - {*one.keep}))]
         _drop_pages(connection, [i for i in _touching(connection, branch_paths, mine) if i != one.page_id])
         for chunk in _chunked(ids):
             _bared(connection, chunk, bare)

@@ -23,6 +23,7 @@ def check(reader: Reader) -> Iterator[str]:
         yield from _sqlite_structure(connection)
     yield from _paths(reader)
     yield from _images(connection)
+    yield from _records(connection)
 
 
 def _sqlite_structure(connection: sa.Connection) -> Iterator[str]:
@@ -78,6 +79,20 @@ def stats(reader: Reader) -> dict[str, Any]:
         return told
     names = ("page_size", "page_count", "freelist_count", "journal_mode", "auto_vacuum", "secure_delete")
     return told | {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
+
+
+def _records(connection: sa.Connection) -> Iterator[str]:
+    """Pages whose text is gone, and whose picture is gone too."""
+    query = sa.select(page.c.id, page.c.number, page.c.facts, thread.c.key).join_from(
+        page, thread, thread.c.id == page.c.thread_id
+    )
+    for row in connection.execute(query.where(page.c.purged)).all():
+        kept = {value[4] for value in row.facts["pictures"].values() if not value[5]}
+        held = connection.scalars(
+            sa.select(view.c.look).where(view.c.page_id == row.id, view.c.look.in_(kept), view.c.sha256.is_not(None))
+        )
+        for look in sorted(kept - {*held}):
+            yield f"record: page {row.number} of thread {row.key!r} has no text any more, and its picture {look} is missing"
 
 
 def size(reader: Reader) -> int:

@@ -342,7 +342,12 @@ class Reader:
             self._count(page, page.c.thread_id, thread_id),
             int(drawn[0]),
             int(drawn[1]),
+            self._purged(mine),
         )
+
+    def _purged(self, mine: sa.ColumnElement[bool]) -> int:
+        turns = sa.func.sum(page.c.last - page.c.first + 1)
+        return int(self._connection.scalar(sa.select(turns).where(mine, page.c.purged)) or 0)
 
     def _count(self, table: sa.Table, column: sa.ColumnElement[Any], value: int | None) -> int:
         query = sa.select(sa.func.count()).select_from(table)

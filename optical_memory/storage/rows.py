@@ -320,13 +320,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the whole database, or one thread, holds; `bytes` are those of the images."""
+    """What the whole database, or one thread, holds; `bytes` are those of the images; of `purged` turns the text is gone."""
 
     threads: int
     turns: int
     pages: int
     images: int
     bytes: int
+    purged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +344,10 @@ class ForgottenRows:
 
 @dataclass(frozen=True, slots=True)
 class PurgedPage:
-    """A page whose pictures of these `looks` become the record of its turns; `facts` is what stays written of it."""
+    """A page whose pictures of these `looks` become the record of its turns; `facts` is what stays written of it.
+
+    The turns whose numbers are in `keep` do keep their text.
+    """
 
     page_id: int
     branch_id: int
@@ -351,6 +355,7 @@ class PurgedPage:
     last: int
     looks: tuple[str, ...]
     facts: Any
+    keep: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
