@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-from optical_memory.bench.render import PEER, PEER_SIDE, peer_pages
+from optical_memory.bench.render import PEER, PEER_SIDE, peer_pages, peer_shown
 from optical_memory.cost import profile
 from optical_memory.errors import ConfigError
 from optical_memory.pages import Layout, Sheet, Style, TurnText, drawable, layout, render_page
@@ -32,7 +32,7 @@ from optical_memory.readers.scoring import Truth, judge, plain, truth
 
 KINDS = ("chat", "agent", "tool")
 READERS = ("ocr:tesseract", "ocr:rapidocr")
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2)  # what is reported; styles are chosen on others, from 11 on
 CHARS = 2_400  # of source text on a page that is read
 PAGES: Mapping[str, int] = {"chat": 1, "agent": 1, "tool": 4}  # read for each seed: exact strings are in what tools say
 LONGEST = 2_000  # characters of a turn that is sampled: a longer one would be most of a sample
@@ -72,13 +72,17 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Density:
-    """Characters per 1000 px2 of full pages of one kind: of the source that is shown, and as drawn without our marks."""
+    """Characters per 1000 px2 of full pages of one kind: of the source that is shown, and as drawn without our marks.
+
+    `lost` is the share of the text that is on no page although it was given to be drawn.
+    """
 
     tier: str
     kind: str
     seed: int
     source: float
     drawn: float
+    lost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,10 @@ class Report:
         """Mean over kinds and seeds, characters per 1000 px2."""
         found = [d for d in self.densities if d.tier == tier and kind in (None, d.kind)]
         return fmean(getattr(d, which) for d in found) if found else 0.0
+
+    def lost(self, tier: str, kind: str) -> float:
+        """Share of a kind's text, 0 to 1, that is on no page."""
+        return fmean([d.lost for d in self.densities if (d.tier, d.kind) == (tier, kind)] or [0.0])
 
     def total(self, tier: str, **where: Any) -> tuple[Share, Strings, Strings]:
         """Characters, exact strings and phrases of the readings for which `where` holds, words in their order unless told."""
@@ -158,7 +166,7 @@ class Report:
             "tier": tier, "style": self.styles[tier], "kind": kind, "reader": name, "shuffled": shuffled,
             "density_source": self.density(tier, "source", kind), "density_drawn": self.density(tier, "drawn", kind),
             "chars": chars.value, "chars_of": chars.of, "strings": [strings.right, strings.unread, strings.wrong],
-            "phrases": [phrases.right, phrases.unread, phrases.wrong],
+            "phrases": [phrases.right, phrases.unread, phrases.wrong], "lost": self.lost(tier, kind),
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -170,7 +178,8 @@ class Report:
             f"{v['tier']}: {v['what']} {v['value']:.3f}, bar {v['bar']:g} {'reached' if v['reached'] else 'MISSED'}"
             for v in self.verdicts()
         ]
-        return "\n".join([head, *lines, *tiers, *bars, *(f"not measured: {reason}" for reason in self.skipped)])
+        lost = [f"{PEER} drops {self.lost(PEER, kind):.1%} of the {kind} text" for kind in KINDS if PEER in self.styles]
+        return "\n".join([head, *lines, *tiers, *bars, *lost, *(f"not measured: {reason}" for reason in self.skipped)])
 
     def _line(self, tier: str, kind: str, name: str) -> str:
         chars, strings, phrases = self.total(tier, reader=name, kind=kind)
@@ -406,13 +415,14 @@ def _long(plan: Plan, kind: str, seed: int) -> list[TurnText]:
 
 
 def _peer_densities(plan: Plan) -> Iterator[Density]:
-    """Of its pages as they are, part-empty. Lines beyond a page it drops without a word; they count as drawn, in its favour."""
+    """Of its pages as they are, part-empty, and of what stands on them: what it drops is no text on a page."""
     for kind in KINDS:
         for seed in plan.seeds:
             text = "\n".join(turn.text for turn in _long(plan, kind, seed))[:60_000]
-            pages = peer_pages(text) or []
-            value = 1000 * len(text) / (len(pages) * PEER_SIDE**2)
-            yield Density(PEER, kind, seed, value, value)
+            pages, shown, placed = peer_shown(text)
+            area = max(1, pages) * PEER_SIDE**2 / 1000
+            held = shown / max(1, placed)
+            yield Density(PEER, kind, seed, held * len(text) / area, shown / area, 1 - held)
 
 
 def _peer_readings(plan: Plan, engine: Reader, progress: Progress) -> Iterator[Reading]:

@@ -11,7 +11,9 @@ import contextlib
 import importlib
 import io
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
@@ -221,6 +223,45 @@ def peer_pages(text: str, **settings: Any) -> list[bytes] | None:
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
         urls = peer._generate_images(text, **{**peer.default_compression, **settings})
     return [base64.b64decode(url.partition(",")[2]) for url in urls]
+
+
+def peer_shown(text: str) -> tuple[int, int, int]:
+    """Pages that `un-locc` draws of a text at its defaults, characters that stand on them, and those it had to place.
+
+    It folds blanks, guesses how many words a page holds, and drops without a word the lines that then do not fit and the
+    ends of lines that run over the page's edge. Without the package nothing is drawn.
+    """
+    peer = _peer_package()
+    if peer is None:
+        return 0, 0, 0
+    wide = importlib.import_module("reportlab.pdfbase.pdfmetrics").stringWidth
+    told = peer.default_compression
+    size, padding = told["font_size"], told["padding"]
+    room, rows = PEER_SIDE - padding, (PEER_SIDE - 2 * padding) // (size + 2)
+    placed: list[list[str]] = []
+    pages = len(_watched(peer, placed, text))
+    lines = [line for page in placed for line in page[:rows]]
+    shown = sum(_fitting(line, room, lambda part: wide(part, f"CustomFont_{size}", size)) for line in lines)
+    return pages, shown, sum(len(line) for page in placed for line in page)
+
+
+def _watched(peer: Any, placed: list[list[str]], text: str) -> list[str]:
+    """The peer's pages; what it breaks into lines for each of them is put into `placed`."""
+    watched = copy(peer)
+
+    def split(*args: Any) -> list[str]:
+        placed.append(peer._split_text_into_lines(*args))
+        return placed[-1]
+
+    watched._split_text_into_lines = split
+    with contextlib.redirect_stdout(io.StringIO()):
+        found: list[str] = watched._generate_images(text, **peer.default_compression)
+    return found
+
+
+def _fitting(line: str, room: float, width: Callable[[str], float]) -> int:
+    """Characters of a line that stand on the page."""
+    return bisect_right(range(1, len(line) + 1), room, key=lambda n: width(line[:n]))
 
 
 @cache

@@ -10,6 +10,7 @@ import pytest
 
 from optical_memory.bench import legibility as bench
 from optical_memory.bench.legibility import Plan, Report, corpus, drawn_pages, measure, planted, sample, shuffled
+from optical_memory.bench.render import PEER_SIDE, peer_shown
 from optical_memory.errors import ConfigError
 from optical_memory.pages import Style, TurnText
 
@@ -116,3 +117,14 @@ def test_conversations_are_sorted_into_what_people_agents_and_tools_say(tmp_path
     (tmp_path / "b.jsonl").unlink()
     with pytest.raises(ConfigError, match="agent and tool"):
         corpus(tmp_path)
+
+
+def test_what_the_peer_drops_is_not_counted_as_text_on_its_pages():
+    """Long words make more lines than its pages hold: it draws as many as there is room for, and says nothing."""
+    pytest.importorskip("un_locc")
+    prose, records = "word " * 2_000, '"transaction-identifier-0123456789": ' * 2_000
+    pages, shown, placed = peer_shown(prose)
+    assert (pages, shown) == (3, placed)
+    pages, shown, placed = peer_shown(records)
+    assert shown < 0.6 * placed
+    assert 1000 * shown / (pages * PEER_SIDE**2) < 9
