@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -215,11 +215,11 @@ class Box:
         """The box beside a gutter for numbers of `digits` digits. `ConfigError` if the sheet is too small."""
         font = face(style.face)
         digit = int(font.advance[font.glyph[ord("0")]])
-        left = MARGIN + -(-digit * (digits + 1) * style.size // CELL) + 1 + RULE + 1
-        room = (sheet.width - MARGIN - left) * CELL // style.size
-        rows = (sheet.height - 2 * TOP) // style.size
+        left = MARGIN + -(-digit * (digits + 1) * style.pitch // CELL) + 1 + RULE + 1
+        room = (sheet.width - MARGIN - left) * CELL // style.pitch
+        rows = (sheet.height - 2 * TOP) // style.pitch
         if rows < 1 or room < (LEAST_DIGITS * 3 // 2 if style.scripts else LEAST_DIGITS) * digit:
-            raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.size} pixels: use a larger one")
+            raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.pitch} pixels: use a larger one")
         return cls(left, rows, room, digits)
 
 
@@ -251,7 +251,7 @@ class Draft:
         """Pixels: the lines in use, rounded up to the sheet's step; the full height where it is not cropped."""
         if not self.sheet.crop:
             return self.sheet.height
-        used = 2 * TOP + (self.line + 1) * self.style.size
+        used = 2 * TOP + (self.line + 1) * self.style.pitch
         return min(self.sheet.height, -(-used // self.sheet.step) * self.sheet.step)
 
     def put(self, turn: TurnText, text: Shape, start: int) -> int:
@@ -342,7 +342,7 @@ class Draft:
         sizes = [end - start for _, start, end, _, _ in self.pieces]
         glyphs, runs = self._glyphs()
         pens = [pen + s.pens(start, end) for s, start, end, _, pen in self.pieces]
-        place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.size)
+        place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.pitch)
         return Layout(
             self.turns[0], self.turns[-1], self.sheet.width, self.height, self.style, self.chars,
             self.missing, self.box.left, self.gutter, glyphs, place,
@@ -370,10 +370,10 @@ def _quarters(pens: Ints, size: int) -> NDArray[np.int32]:
 
 def with_labels(page: Layout) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """All glyphs of a page with x and line, those of the gutter's labels included."""
-    plain = Style(page.style.size, page.style.face)
+    plain = replace(page.style, bold=False)
     shapes = [(shape(label, plain), line) for line, label in page.gutter.items()]
     glyphs = [page.glyphs, *(s.glyphs for s, _ in shapes)]
-    x = [page.x, *(MARGIN * PHASES + _quarters(s.edge[:-1], page.style.size) for s, _ in shapes)]
+    x = [page.x, *(MARGIN * PHASES + _quarters(s.edge[:-1], page.style.pitch) for s, _ in shapes)]
     line = [page.line, *(np.full(len(s.glyphs), at, np.int32) for s, at in shapes)]
     return np.concatenate(glyphs), np.concatenate(x), np.concatenate(line)
 

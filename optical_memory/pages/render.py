@@ -37,7 +37,7 @@ def render_page(page: Layout) -> bytes:
 
 def pixels(page: Layout) -> NDArray[np.uint8]:
     """The page as height x width grey values, 255 is paper."""
-    size, width = page.style.size, page.width
+    size, width = page.style.pitch, page.width
     rows = int(page.line.max(initial=0)) + 1
     words = _inked(page, shades(page.style.face, size), rows * width)
     image = np.full((page.height, width), 255, np.uint8)
@@ -77,7 +77,7 @@ def _columns(
         return starts, counts, columns
     there = runs >= 0
     used, index = np.unique(runs[there] * PHASES + phase[there], return_inverse=True)
-    pieces = [run_columns(page.runs[n // PHASES], page.style.size, n % PHASES) for n in used.tolist()]
+    pieces = [run_columns(page.runs[n // PHASES], page.style.pitch, n % PHASES) for n in used.tolist()]
     widths = np.array([piece.shape[1] for piece in pieces], np.int64)
     starts[there] = (columns.shape[1] + np.cumsum(widths) - widths)[index]
     counts[there] = widths[index]

@@ -9,6 +9,7 @@ behind Chinese, Japanese and Korean characters anywhere, elsewhere at blanks, or
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 import optical_memory.pages.marks as marks
 from optical_memory.pages.fonts import JOINER, NAMES, Run, fonts
-from optical_memory.pages.sheets import LARGER, Style
+from optical_memory.pages.sheets import LARGEST, Style
 
 LETTERS = 10  # of an Arabic word that are drawn as one; a longer word is parted, its letters still joined
 STRAY = 0.02  # of a page's characters: up to this share other scripts are drawn as codes, rather than all of it larger
@@ -99,8 +100,8 @@ def fitted(style: Style, texts: Iterable[str]) -> Style:
             held += _held(text)
     names = {name for name, count in zip(NAMES, held, strict=True) if count and name in PITCH}
     if names and sum(held[NAMES.index(name)] for name in names) > STRAY * chars:
-        size = -int(-style.size * max(PITCH[name] for name in names) // 1)
-        return replace(style, size=min(size, LARGER[-1]), scripts="s")
+        pitch = math.ceil(style.size * max(PITCH[name] for name in names))
+        return replace(style, scripts="s", raised=min(pitch, LARGEST) if pitch > style.size else 0)
     return replace(style, scripts="e") if held[NAMES.index("emoji")] else style
 
 

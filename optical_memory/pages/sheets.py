@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from optical_memory.errors import ConfigError
 
 SIZES = range(5, 25)  # line pitches in pixels: below 5 nothing is readable, above 24 text is cheaper
-LARGER = range(5, 29)  # where other scripts are drawn: some need half as many pixels again
+LARGEST = 28  # of a page with other scripts, some of which need half as many pixels again
 FACES = {"sans": 20, "narrow": 18, "wide": 23}  # name -> twentieths of its natural width that a letter is given
 CHARACTER = (
     0.53  # of a line pitch squared: 0.53-0.59 on full pages of chat, agents' talk and tool output, gutter included
@@ -26,23 +26,33 @@ class Style:
     size: int
     face: str = "sans"
     bold: bool = False  # draw salient strings (ids, numbers, dates, mails, names, negations) and small signs bold
-    scripts: str = (
-        ""  # which characters the fonts of the extra `scripts` draw: "e" emoji, "s" all; else codes stand there
-    )
+    scripts: str = ""  # what the fonts of the extra `scripts` draw: "e" emoji, "s" all; else codes stand there
+    raised: int = 0  # the line pitch in pixels where other scripts need more than `size`; 0: as `size`
 
     def __post_init__(self) -> None:
-        sizes = LARGER if self.scripts == "s" else SIZES
-        if self.size not in sizes:
-            raise ConfigError(f"Style(size={self.size!r}): use a line pitch of {sizes[0]} to {sizes[-1]} pixels")
+        if self.size not in SIZES:
+            raise ConfigError(f"Style(size={self.size!r}): use a line pitch of {SIZES[0]} to {SIZES[-1]} pixels")
         if self.face not in FACES:
             raise ConfigError(f"Style(face={self.face!r}): use one of {', '.join(map(repr, FACES))}")
         if self.scripts not in {"", "e", "s"}:
             raise ConfigError(f"Style(scripts={self.scripts!r}): use 'e' for emoji, 's' for all scripts or '' for none")
+        if self.raised and (self.scripts != "s" or not self.size <= self.raised <= LARGEST):
+            raise ConfigError(f"Style(raised={self.raised!r}): with scripts='s', from size= up to {LARGEST} pixels")
+
+    @property
+    def pitch(self) -> int:
+        """The line pitch in pixels that the page has."""
+        return self.raised or self.size
+
+    @property
+    def plain(self) -> Style:
+        """The style of a page with nothing but what the atlas has: what a profile names."""
+        return Style(self.size, self.face, self.bold)
 
     @property
     def key(self) -> str:
-        """A short stable name such as `sans9`, `sans6b` or, with other scripts, `sans14s`."""
-        return f"{self.face}{self.size}{'b' if self.bold else ''}{self.scripts}"
+        """A short stable name such as `sans9`, `sans6b` or, with other scripts at 14 pixels, `sans9s14`."""
+        return f"{self.face}{self.size}{'b' if self.bold else ''}{self.scripts}{self.raised or ''}"
 
     @property
     def area(self) -> float:
@@ -54,12 +64,12 @@ class Style:
         """The style with this key, or the plain face at this line pitch in pixels. Raises `ConfigError`."""
         if isinstance(told, int) and not isinstance(told, bool):
             return Style(told)
-        found = re.fullmatch(r"([a-z]+)([0-9]{1,2})(b?)([es]?)", str(told))
+        found = re.fullmatch(r"([a-z]+)([0-9]{1,2})(b?)(?:([es])([0-9]{1,2})?)?", str(told))
         if found is None:
             raise ConfigError(
                 f"style {told!r}: give a line pitch in pixels such as 9, or a face with one such as sans9b"
             )
-        return Style(int(found[2]), found[1], bool(found[3]), found[4])
+        return Style(int(found[2]), found[1], bool(found[3]), found[4] or "", int(found[5] or 0))
 
 
 @dataclass(frozen=True, slots=True)
