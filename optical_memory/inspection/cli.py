@@ -21,7 +21,19 @@ import optical_memory.inspection.measuring as measuring
 import optical_memory.inspection.opening as opening
 import optical_memory.inspection.output as output
 from optical_memory.errors import ConfigError, OpticalMemoryError, StoreError, TranscriptError
-from optical_memory.inspection.options import Db, Json, ProfileFile, Thread, Turns, Yes, turn_numbers, turn_span
+from optical_memory.inspection.database import db_app
+from optical_memory.inspection.options import (
+    Db,
+    Json,
+    OneThread,
+    OnlyThread,
+    ProfileFile,
+    Thread,
+    Turns,
+    Yes,
+    turn_numbers,
+    turn_span,
+)
 
 if TYPE_CHECKING:
     from optical_memory.memory import Context, OpticalMemory, Page
@@ -55,7 +67,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Conversation memory that fades from text to pictures: look at it, search it, forget it.",
 )
-db_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
 app.add_typer(db_app, name="db")
 app.command()(measuring.calibrate)
 app.command()(measuring.simulate)
@@ -87,7 +98,10 @@ def _root(
 
 @app.command("import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON Lines of OpenAI-style chat messages.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="JSON Lines of OpenAI-style chat messages, or exported folders."),
+    ],
     thread: Annotated[str | None, typer.Option("--thread", help="Name of the thread; else the file's.")] = None,
     model: Annotated[str | None, typer.Option(help="The model that will read it; stored with a new thread.")] = None,
     budget: Annotated[int | None, typer.Option(help="Tokens of a whole model call; stored with a new thread.")] = None,
@@ -95,7 +109,7 @@ def import_(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Remember transcripts: a thread for each file, all of a file or nothing of it."""
+    """Remember transcripts, or take exported threads back: a thread for each, all of it or nothing."""
     from optical_memory.inspection.importing import progress
 
     done: list[dict[str, Any]] = []
@@ -104,7 +118,7 @@ def import_(
         progress("importing", len(files)) as shown,
     ):
         for file in files:
-            done.append(_imported(memory, file, thread or file.stem))
+            done.append(_imported(memory, file, thread))
             shown.advance()
     for item in done:
         if item["error"]:
@@ -115,24 +129,34 @@ def import_(
         raise typer.Exit(opening.FAILED)
 
 
-def _imported(memory: OpticalMemory, file: Path, thread: str) -> dict[str, Any]:
-    from optical_memory.inspection.importing import transcript
+def _imported(memory: OpticalMemory, file: Path, thread: str | None) -> dict[str, Any]:
+    from optical_memory.inspection.archive import is_archive
 
-    told: dict[str, Any] = {
-        "file": str(file),
-        "thread": thread,
-        "turns": 0,
-        "new_turns": 0,
-        "messages": 0,
-        "error": None,
-    }
+    told: dict[str, Any] = {"file": str(file), "thread": thread or file.stem, "turns": 0, "new_turns": 0, "messages": 0}
     try:
-        messages = transcript(file)
-        done = memory.remember(thread, messages)
+        return told | (_restored if is_archive(file) else _remembered)(memory, file, thread) | {"error": None}
     except TranscriptError as error:
         known = error if error.file else TranscriptError(error.reason, file=str(file))
         return told | {"error": str(known)}
-    return told | {"turns": done.length, "new_turns": done.added, "messages": len(messages)}
+    except StoreError as error:
+        if type(error) is not StoreError:  # locked, full, old: the next file would fare no better
+            raise
+        return told | {"error": str(error)}
+
+
+def _remembered(memory: OpticalMemory, file: Path, thread: str | None) -> dict[str, Any]:
+    from optical_memory.inspection.importing import transcript
+
+    messages = transcript(file)
+    done = memory.remember(thread or file.stem, messages)
+    return {"turns": done.length, "new_turns": done.added, "messages": len(messages)}
+
+
+def _restored(memory: OpticalMemory, file: Path, thread: str | None) -> dict[str, Any]:
+    from optical_memory.inspection.archive import restore
+
+    done = restore(memory, file, thread)
+    return {"thread": done["thread"], "turns": done["turns"], "new_turns": done["turns"], "messages": done["messages"]}
 
 
 def _say_imported(done: Sequence[dict[str, Any]]) -> None:
@@ -144,6 +168,26 @@ def _say_imported(done: Sequence[dict[str, Any]]) -> None:
             )
 
 
+@app.command()
+def export(
+    thread: Thread,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Write a thread to a folder, from which `import` makes it again: JSON Lines, images as PNG, a manifest."""
+    from optical_memory.inspection import looking, tables
+    from optical_memory.inspection.archive import export as exported
+
+    with opening.reading(db, thread) as memory:
+        told = exported(memory, thread, folder)
+        length = looking.length(memory, thread)
+    size = sum((folder / name).stat().st_size for name in told["files"])
+    images = sum(name.endswith(".png") for name in told["files"])
+    said = {"thread": thread, "folder": str(folder), "turns": length, "images": images, "bytes": size}
+    output.show(said, json, tables.pairs)
+
+
 # --------------------------------------------------------------------------------------------- looking
 
 
@@ -151,15 +195,16 @@ def _say_imported(done: Sequence[dict[str, Any]]) -> None:
 def threads(
     match: Annotated[str | None, typer.Option(help="Only names that contain this.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    sort: Annotated[str, typer.Option(help="used, made, name, turns or tokens.")] = "used",
     branches: Annotated[bool, typer.Option("--branches", help="With the branches of each.")] = False,
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """List the threads, the one used last first."""
+    """List the threads, the one used last first or as --sort says."""
     from optical_memory.inspection import looking, tables
 
     with opening.reading(db) as memory:
-        found = looking.threads(memory, match, limit, branches)
+        found = looking.threads(memory, match, limit, branches, sort)
     output.show(found, json, tables.threads)
 
 
@@ -193,6 +238,9 @@ def context(
     model: Annotated[str | None, typer.Option(help="Another model than the thread's own.")] = None,
     reserved: Annotated[int, typer.Option(min=0, help="Tokens that the caller spends beside the memory.")] = 0,
     query: Annotated[str | None, typer.Option(help="With what automatic recall would bring back for this.")] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="The budget as a hundred squares, one for each percent.")
+    ] = False,
     save: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the messages, images and a report.")] = None,
     profile: ProfileFile = None,
     db: Db = None,
@@ -206,7 +254,7 @@ def context(
         made = memory.context(thread, query=query, budget=budget, model=model, reserved=reserved, dry_run=True)
         report = looking.context_report(made, looking.plain_tokens(memory, thread, model))
         parts = looking.parts(made, memory.settings(model).profile.image)
-    output.show(report, json, tables.context)
+    output.show(report, json, tables.grid if grid else tables.context)
     if save is not None:
         _save(save, made, parts, report)
 
@@ -262,16 +310,19 @@ def _write_page(out: str, page: Page) -> None:
 @app.command()
 def search(
     text: Annotated[str, typer.Argument(help='Words; "a phrase", a prefix* and turn ranges such as 3-7 work too.')],
-    thread: Annotated[str | None, typer.Option("--thread", help="Only in this thread.")] = None,
+    thread: OnlyThread = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    readable: Annotated[
+        bool, typer.Option("--readable", help="Only what the thread's model can still read without a recall.")
+    ] = False,
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Find turns by their words; looking makes nothing stronger."""
+    """Find turns by their words, and how each is shown now; looking makes nothing stronger."""
     from optical_memory.inspection import looking, tables
 
-    with opening.reading(db) as memory:
-        found = looking.hits(memory, text, thread, limit)
+    with opening.reading(db, thread) as memory:
+        found = looking.hits(memory, text, thread, limit, readable)
     output.show(found, json, tables.hits)
     if not found:
         output.note("nothing found")
@@ -279,7 +330,7 @@ def search(
 
 @app.command()
 def stats(
-    thread: Annotated[str | None, typer.Argument(help="Only this thread.")] = None,
+    thread: OneThread = None,
     profile: ProfileFile = None,
     db: Db = None,
     json: Json = False,
@@ -315,6 +366,61 @@ def explain(
     output.show(told, json, tables.explanation)
 
 
+@app.command()
+def diff(
+    thread: Thread,
+    turns: Annotated[str, typer.Argument(metavar="A-B", help="Turns such as 3 or 3-7.")],
+    reader: Annotated[
+        str | None, typer.Option(help="ocr:tesseract, ocr:rapidocr or a chat model; else the OCR engine that is here.")
+    ] = None,
+    tier: Annotated[str | None, typer.Option(help="Pages as they would be at vivid, clear or dense.")] = None,
+    profile: ProfileFile = None,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """Set the source beside what a reader recovers of it as it is shown now: lost words, and exact strings apart."""
+    from optical_memory.inspection import reread, tables
+    from optical_memory.inspection.importing import progress
+
+    first, last = turn_span(turns)
+    with opening.reading(db, thread, profile=profile) as memory:
+        found = reread.stretches(memory, thread, first, last or sys.maxsize, tier)
+        asked = reread.engine(reader, memory) if any(s.pages for s in found) else None
+        with progress("reading pages", sum(len(s.pages) for s in found)) as shown:
+            read = [reread.read(s, asked, shown.advance) for s in found]
+    spans = [reread.report(s, r, first, last or sys.maxsize) for s, r in zip(found, read, strict=True)]
+    told = {"thread": thread, "reader": asked.name if asked else None, "spans": spans, "sum": reread.summed(spans)}
+    output.show(told, json, tables.difference)
+    if None in read:
+        output.note(f"note: nobody reads pictures here, so nothing is said of them: {reread.TO_INSTALL}")
+
+
+@app.command()
+def steps(thread: Thread, db: Db = None, json: Json = False) -> None:
+    """List the steps in which turns faded: when, why, and how many tokens it saved."""
+    from optical_memory.inspection import looking, tables
+
+    with opening.reading(db, thread) as memory:
+        found = looking.steps(memory, thread)
+    output.show(found, json, tables.steps)
+
+
+@app.command()
+def ledger(thread: OneThread = None, profile: ProfileFile = None, db: Db = None, json: Json = False) -> None:
+    """Say what the calls of a thread, or of every thread, cost, and what plain text or trimming would have cost."""
+    from optical_memory.inspection import looking, tables
+
+    with opening.reading(db) as memory:
+        names = [thread] if thread is not None else looking.called(memory)
+    found = []
+    for name in names:
+        with opening.reading(db, name, profile=profile) as memory:  # each as its own model counts
+            found.append(looking.ledger(memory, name))
+    output.show(found, json, tables.ledgers)
+    if not found:
+        output.note("no calls are noted: the middleware notes them, and `project` and `observe` do")
+
+
 # --------------------------------------------------------------------------------------------- changing
 
 
@@ -334,6 +440,12 @@ def decay(
     with (opening.reading if dry_run else opening.changing)(db, thread) as memory:
         done = memory.undo(thread) if undo else memory.step(thread, dry_run=dry_run)
     output.show(looking.step(done) | {"dry_run": dry_run, "taken_back": undo}, json, tables.step)
+
+
+@app.command()
+def undo(thread: Thread, db: Db = None, json: Json = False) -> None:
+    """Take the newest step back: what it made smaller is shown as before."""
+    decay(thread, undo=True, db=db, json=json)
 
 
 @app.command()
@@ -428,62 +540,7 @@ def _moment(text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-# --------------------------------------------------------------------------------------------- the database
-
-
-@db_app.command("upgrade")
-def db_upgrade(db: Db = None, json: Json = False) -> None:
-    """Bring the database's schema up to date, or make an empty database."""
-    from optical_memory.inspection import tables
-
-    with opening.changing(db, create=True) as memory:
-        before, _ = memory.store.revision()
-        memory.store.upgrade()
-        after, _ = memory.store.revision()
-        told = {"database": memory.store.url, "from": before, "to": after}
-    output.show(told, json, tables.pairs)
-
-
-@db_app.command("current")
-def db_current(db: Db = None, json: Json = False) -> None:
-    """Print the database's schema and the one that this version works with; changes nothing."""
-    from optical_memory.inspection import tables
-
-    opening.existing(db)
-    with opening.store(db) as store:
-        current, head = store.revision()
-        told = {"database": store.url, "current": current, "head": head, "up_to_date": current == head}
-    output.show(told, json, tables.pairs)
-
-
-@db_app.command("check")
-def db_check(db: Db = None, json: Json = False) -> None:
-    """Check structure, references, numbering, index and every image's hash; exit code 5 if something is wrong."""
-    opening.existing(db)
-    with opening.store(db) as store:
-        try:
-            problems = store.check()
-        except StoreError as error:
-            if type(error) is not StoreError:  # locked, old, read-only: not damage
-                raise
-            problems = [str(error)]
-    told = {"database": store.url, "sound": not problems, "problems": problems}
-    lines = [output.safe(p) for p in problems] or [f"{store.url}: sound"]
-    output.show(told, json, lambda _: output.say("\n".join(lines)))
-    if problems:
-        raise typer.Exit(opening.DAMAGED)
-
-
-@db_app.command("backup")
-def db_backup(file: Annotated[Path, typer.Argument(help="A new file.")], db: Db = None, json: Json = False) -> None:
-    """Write a consistent copy to a new file while others may write."""
-    from optical_memory.inspection import tables
-
-    opening.existing(db)
-    with opening.store(db) as store:
-        store.backup(file)
-        told = {"database": store.url, "backup": str(file), "bytes": file.stat().st_size}
-    output.show(told, json, tables.pairs)
+# --------------------------------------------------------------------------------------------- the machine
 
 
 @app.command()

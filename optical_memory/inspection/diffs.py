@@ -64,6 +64,20 @@ def compare(source: str, read: str) -> Diff:
     return Diff(words, kept / len(words) if words else 1.0, fates)
 
 
+def by_part(sources: Sequence[str], read: str) -> list[Diff]:
+    """The same for texts that stand one after another in what was read, such as the turns of a page: one for each."""
+    whole, at, out = compare("\n".join(sources), read), 0, []
+    fates = dict(whole.exact)
+    for source in sources:
+        truth = clean(source)
+        count = len(WORD.findall(truth))
+        words, at = whole.words[at : at + count], at + count
+        exact = tuple((string, fates[string]) for string in exact_strings(truth) if string in fates)
+        kept = sum(kind == "kept" for _, kind, _ in words)
+        out.append(Diff(words, kept / len(words) if words else 1.0, exact))
+    return out
+
+
 def clean(text: str) -> str:
     """A text without our marks, its quotes and dashes plain, and what a reader owns not to read as U+FFFD."""
     from optical_memory.readers.scoring import PLAIN, SAYS_UNREAD, UNREAD

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from optical_memory.errors import ConfigError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.messages import SOURCE
 from optical_memory.planning.tiers import DRAWN
 
 if TYPE_CHECKING:
-    from optical_memory.memory import Change, Context, Hit, OpticalMemory, Page, Step, ThreadInfo, ThreadLedger
+    from optical_memory.memory import Change, Context, Hit, OpticalMemory, Page, Step
     from optical_memory.messages import Turn
     from optical_memory.planning.context import Segment
+    from optical_memory.storage import Reader, ThreadRow
 
 
 def moment(at: datetime | None) -> str | None:
@@ -27,23 +30,48 @@ def moment(at: datetime | None) -> str | None:
 # --------------------------------------------------------------------------------------------- threads, turns
 
 
-def threads(memory: OpticalMemory, match: str | None, limit: int | None, branches: bool) -> list[dict[str, Any]]:
-    """The threads, the one used last first; with `branches` the abandoned ways of each too."""
-    found = [_thread(info) for info in memory.threads(match=match, limit=limit)]
+SUMMED = 50_000  # turns whose tokens a list sums up; the database reads a gigabyte for a million
+ORDERS: Mapping[str, tuple[str, bool]] = {
+    "used": ("", False), "made": ("created_at", True), "name": ("thread", False), "turns": ("turns", True),
+    "tokens": ("tokens", True),
+}  # fmt: skip
+"""By what threads are listed, and whether the largest comes first; "used" is the store's own order."""
+
+
+def threads(
+    memory: OpticalMemory, match: str | None, limit: int | None, branches: bool, sort: str = "used", most: int = SUMMED
+) -> list[dict[str, Any]]:
+    """The threads, the one used last first or as `sort` says; with `branches` the abandoned ways of each too.
+
+    The tokens of at most `most` turns are summed up, unless threads are sorted by them; those of the others are None.
+    Raises ConfigError for an order that does not exist.
+    """
+    if sort not in ORDERS:
+        raise ConfigError(f"--sort {sort!r} is no order: use {', '.join(ORDERS)}")
+    by, largest = ORDERS[sort]
+    with memory.store.read() as reader:
+        rows = reader.threads(limit=None if by else limit, match=match)
+        found = list(_threads(reader, rows, sys.maxsize if sort == "tokens" else most))
+    if by:
+        found = sorted(found, key=lambda item: item[by], reverse=largest)[:limit]
     for item in found if branches else ():
         item["branches"] = _branches(memory, str(item["thread"]))
     return found
 
 
-def _thread(info: ThreadInfo) -> dict[str, Any]:
-    return {
-        "thread": info.thread,
-        "turns": info.turns,
-        "tokens": info.tokens,
-        "branch_count": info.branches,
-        "created_at": moment(info.created_at),
-        "touched_at": moment(info.touched_at),
-    }
+def _threads(reader: Reader, rows: Sequence[ThreadRow], most: int) -> Iterator[dict[str, Any]]:
+    """Threads as they are listed; `tokens` is None where too many turns would have to be summed up for it."""
+    summed = 0
+    for row in rows:
+        summed += row.length
+        yield {
+            "thread": row.key,
+            "turns": row.length,
+            "tokens": reader.turn_stats(reader.path(row)).tokens if summed <= most else None,
+            "branch_count": len(reader.branches(row.id)),
+            "created_at": moment(row.created_at),
+            "touched_at": moment(row.touched_at),
+        }
 
 
 def _branches(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
@@ -105,12 +133,47 @@ def holding(memory: OpticalMemory, thread: str) -> list[Holding]:
     return [Holding(t.number, len(t.text.split()), t.created_at or t.stored_at) for t in rows if t.role != "forgotten"]
 
 
-def hits(memory: OpticalMemory, query: str, thread: str | None, limit: int) -> list[dict[str, Any]]:
-    """The turns of one thread, or of all, that match best."""
+WIDER = 10  # times as many hits are looked through where only readable ones count
+
+
+def hits(
+    memory: OpticalMemory, query: str, thread: str | None, limit: int, readable: bool = False
+) -> list[dict[str, Any]]:
+    """The turns of one thread, or of all, that match best, and how each is shown now.
+
+    With `readable` only what the memory's model can read of the next call: text, pages of a size that it reads, and cards
+    that still hold a word that was asked for.
+    """
     names = [thread] if thread else _names(memory)
-    found = [(hit.score, name, hit) for name in names for hit in memory.search(name, query, limit=limit)]
+    many = limit * WIDER if readable else limit
+    found = [(hit.score, name, hit) for name in names for hit in memory.search(name, query, limit=many)]
     found.sort(key=lambda f: (-f[0], f[1], f[2].turn))
-    return [_hit(name, hit) for _, name, hit in found[:limit]]
+    out: list[dict[str, Any]] = []
+    for _, name, hit in found:
+        if len(out) == limit:
+            break
+        (turn,) = memory.turns(name, first=hit.turn, last=hit.turn)
+        if not readable or _readable(memory, name, turn, query):
+            out.append(_hit(name, hit, turn.tier))
+    return out
+
+
+def _readable(memory: OpticalMemory, thread: str, turn: Turn, query: str) -> bool:
+    """Can the model read what was asked for without a recall?"""
+    if turn.tier in DRAWN:
+        return memory.profile.readable(turn.tier)
+    if turn.tier == "card":
+        words = {w.strip('"*').lower() for w in query.split()}
+        return any(w and w in _card(memory, thread, turn.number).lower() for w in words)
+    return turn.tier != "handle"
+
+
+def _card(memory: OpticalMemory, thread: str, number: int) -> str:
+    """The words of the card that stands for a turn."""
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        page = reader.page_at(reader.path(row), number) if row else None
+    return (page.card or "") if page else ""
 
 
 def _names(memory: OpticalMemory) -> list[str]:
@@ -118,11 +181,12 @@ def _names(memory: OpticalMemory) -> list[str]:
         return [row.key for row in reader.threads()]
 
 
-def _hit(thread: str, hit: Hit) -> dict[str, Any]:
+def _hit(thread: str, hit: Hit, tier: str) -> dict[str, Any]:
     return {
         "thread": thread,
         "turn": hit.turn,
         "role": hit.role,
+        "tier": tier,
         "score": round(hit.score, 3),
         "created_at": moment(hit.created_at),
         "text": hit.text,
@@ -262,20 +326,19 @@ def steps(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
     return [{"step": number} | step(done) for number, done in enumerate(memory.steps(thread), 1)]
 
 
-def ledger(memory: OpticalMemory, thread: str | None = None) -> list[dict[str, Any]]:
-    """What each thread's calls cost and what other ways would have cost (USD, tokens); of all threads those with calls.
+def ledger(memory: OpticalMemory, thread: str) -> dict[str, Any]:
+    """What the thread's calls cost and what other ways would have cost (USD, tokens), priced by the memory's own model.
 
-    Each is priced by the memory's own model. Raises ThreadNotFoundError.
+    Raises ThreadNotFoundError.
     """
-    if thread is not None:
-        return [_ledger(thread, memory.ledger(thread))]
-    with memory.store.read() as reader:
-        names = [row.key for row in reader.threads() if reader.usage(row.id)]
-    return [_ledger(name, memory.ledger(name)) for name in names]
-
-
-def _ledger(thread: str, found: ThreadLedger) -> dict[str, Any]:
+    found = memory.ledger(thread)
     return {"thread": thread} | found.to_json() | {"rows": found.rows()}
+
+
+def called(memory: OpticalMemory) -> list[str]:
+    """The threads of which calls are noted, the one used last first."""
+    with memory.store.read() as reader:
+        return [row.key for row in reader.threads() if reader.usage(row.id)]
 
 
 def step(done: Step) -> dict[str, Any]:

@@ -192,11 +192,11 @@ def confirmed(what: str, yes: bool, ask: Callable[[str], bool]) -> None:
 
 
 @contextmanager
-def store(db: str | None) -> Iterator[Store]:
+def store(db: str | None, *, read_only: bool = False) -> Iterator[Store]:
     """The database alone, without settings; it is neither made nor upgraded by opening it."""
     from optical_memory.storage import Store
 
-    opened = Store(database(db))
+    opened = Store(database(db), read_only=read_only)
     try:
         yield opened
     finally:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+import optical_memory.inspection.completing as completing
 from optical_memory.errors import ConfigError
 
 Db = Annotated[
@@ -15,7 +16,11 @@ Db = Annotated[
     typer.Option("--db", envvar="OPTICAL_MEMORY_DB", metavar="URL", help="Database URL, or path of an SQLite file."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Thread = Annotated[str, typer.Argument(help="Name of the thread.")]
+Thread = Annotated[str, typer.Argument(help="Name of the thread.", autocompletion=completing.threads)]
+OneThread = Annotated[str | None, typer.Argument(help="Only this thread.", autocompletion=completing.threads)]
+OnlyThread = Annotated[
+    str | None, typer.Option("--thread", help="Only in this thread.", autocompletion=completing.threads)
+]
 Turns = Annotated[str, typer.Argument(help="Turns such as 3, 3-7 or 1,4-6.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ProfileFile = Annotated[

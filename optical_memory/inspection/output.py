@@ -177,9 +177,24 @@ def bar(parts: Sequence[tuple[str, int]], whole: int, width: int = 60) -> Any:
     return line + Text("]")
 
 
+def squares(parts: Sequence[tuple[str, int]], whole: int) -> Any:
+    """A budget as ten rows of ten letters, each a hundredth of it; every part that is not empty has one at least."""
+    from rich.text import Text
+
+    cells: list[str] = []
+    used = 0
+    for kind, tokens in parts:
+        used += tokens
+        cells += [kind] * max(1 if tokens else 0, round(100 * used / max(whole, 1)) - len(cells))
+    cells = (cells + ["free"] * 100)[:100]
+    drawn = (Text(letter(kind) + " ", style=COLOURS.get(kind, "")) for kind in cells)
+    rows = [Text.assemble(*row) for row in zip(*[drawn] * 10, strict=True)]
+    return Text("\n").join(rows)
+
+
 def letter(kind: str) -> str:
     """The letter that stands for a kind of segment in a bar."""
-    return {"preamble": "p", "reserved": "r", "recalled": "R", "current": "T"}.get(kind, kind[:1].upper())
+    return {"preamble": "p", "reserved": "r", "recalled": "R", "current": "T", "free": "."}.get(kind, kind[:1].upper())
 
 
 __all__ = [
@@ -194,6 +209,7 @@ __all__ = [
     "say",
     "show",
     "size",
+    "squares",
     "table",
     "tier",
     "turn_range",

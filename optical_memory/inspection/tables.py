@@ -31,7 +31,7 @@ def threads(rows: Sequence[Row]) -> None:
         (
             one_line(r["thread"]),
             number(r["turns"]),
-            number(r["tokens"]),
+            number(r["tokens"]) if r["tokens"] is not None else "-",
             r["branch_count"],
             day(r["created_at"]),
             day(r["touched_at"]),
@@ -39,6 +39,8 @@ def threads(rows: Sequence[Row]) -> None:
         for r in rows
     )
     out.print(output.table(columns, lines))
+    if any(r["tokens"] is None for r in rows):
+        output.note("note: too many turns to sum up all their tokens: `optical-memory stats THREAD`, or --sort tokens")
     for row in rows:
         if row.get("branches"):
             out.print()
@@ -94,9 +96,17 @@ def whole_turns(rows: Iterable[Row]) -> None:
 
 def hits(rows: Sequence[Row]) -> None:
     """A line for each turn found."""
-    columns = {"thread": "left", "turn": "right", "role": "left", "score": "right", "text": "rest"}
+    columns = {"thread": "left", "turn": "right", "role": "left", "shown as": "left", "score": "right", "text": "rest"}
     lines = (
-        (one_line(r["thread"], 40), r["turn"], r["role"], f"{r['score']:.2f}", one_line(r["text"], 200)) for r in rows
+        (
+            one_line(r["thread"], 40),
+            r["turn"],
+            r["role"],
+            output.tier(r["tier"]),
+            f"{r['score']:.2f}",
+            one_line(r["text"], 200),
+        )
+        for r in rows
     )
     console().print(output.table(columns, lines))
 
@@ -107,11 +117,8 @@ def hits(rows: Sequence[Row]) -> None:
 def context(report: Row) -> None:
     """The next call: its budget as a bar, and a line for each segment."""
     out = console()
-    budget, used, held = report["budget"], report["tokens"], report["reserved"]
-    share = 100 * (used + held) / max(budget, 1)
-    filled = f"{used:,} of {budget:,} tokens ({share:.0f} % with {held:,} reserved)"
-    out.print(f"{safe(report['thread'])}: {filled}; as plain text {report['text_tokens']:,}")
-    out.print(f"as {safe(report['model'])} reads and counts")
+    budget, held = report["budget"], report["reserved"]
+    _head(report, out)
     kinds = [("reserved", held)] if held else []
     out.print(output.bar([*kinds, *((s["kind"], s["tokens"]) for s in report["segments"])], budget))
     columns = {"segment": "left", "turns": "left", "tokens": "right", "share": "right"}
@@ -125,8 +132,48 @@ def context(report: Row) -> None:
         for s in report["segments"]
     )
     out.print(output.table(columns, lines))
+    _not_shown(report, out)
+
+
+def _head(report: Row, out: Any) -> None:
+    """How full the budget is, and for whom it is counted."""
+    budget, used, held = report["budget"], report["tokens"], report["reserved"]
+    share = 100 * (used + held) / max(budget, 1)
+    filled = f"{used:,} of {budget:,} tokens ({share:.0f} % with {held:,} reserved)"
+    out.print(f"{safe(report['thread'])}: {filled}; as plain text {report['text_tokens']:,}")
+    out.print(f"as {safe(report['model'])} reads and counts")
+
+
+def _not_shown(report: Row, out: Any) -> None:
     if report["left_out"]:
         out.print(f"Not shown, one recall away: turns {', '.join(turn_range(r) for r in report['left_out'])}")
+
+
+def grid(report: Row) -> None:
+    """The next call as a hundred squares, and beside them what they stand for."""
+    from rich.columns import Columns
+    from rich.text import Text
+
+    out = console()
+    _head(report, out)
+    kinds = _by_kind(report)
+    squares = output.squares(kinds, report["budget"])
+    names = Text("\n").join(
+        Text.assemble(
+            (f"{output.letter(kind)} ", output.COLOURS.get(kind, "")), f"{safe(kind):<10}{number(tokens):>9} tokens"
+        )
+        for kind, tokens in [*kinds, ("free", max(0, report["free"]))]
+    )
+    out.print(Columns([squares, names], padding=(0, 4)))
+    _not_shown(report, out)
+
+
+def _by_kind(report: Row) -> list[tuple[str, int]]:
+    """Tokens of each kind, in the order of the call."""
+    sums: dict[str, int] = {"reserved": report["reserved"]} if report["reserved"] else {}
+    for segment in report["segments"]:
+        sums[segment["kind"]] = sums.get(segment["kind"], 0) + segment["tokens"]
+    return list(sums.items())
 
 
 def pages(rows: Sequence[Row]) -> None:
@@ -203,7 +250,26 @@ def explanation(report: Row) -> None:
     due = report["if_asked_now"]
     out.print(f"A step asked for now (`optical-memory decay`) would change {len(due['changes'])} spans.")
     changes(due["changes"], out)
+    if report["log"]:
+        out.print(_log(report["log"], "Steps taken"))
+
+
+def steps(rows: Sequence[Row]) -> None:
+    """A line for each step, and below it what it changed."""
+    out = console()
+    if not rows:
+        out.print("No step was taken yet: everything is shown as it was first placed.")
+        return
+    out.print(_log(rows))
+    newest = next((r for r in reversed(rows) if not r["undone"]), None)
+    if newest is not None:
+        out.print(f"\nStep {newest['step']}, the newest (`optical-memory undo` takes it back):")
+        changes(newest["changes"], out)
+
+
+def _log(rows: Sequence[Row], title: str | None = None) -> Any:
     columns = {
+        "step": "right",
         "at turn": "right",
         "when": "left",
         "reason": "left",
@@ -214,18 +280,85 @@ def explanation(report: Row) -> None:
     }
     lines = (
         (
-            s["at_turn"] or "",
-            day(s["created_at"]),
-            s["reason"] or "",
-            len(s["changes"]),
-            number(s["tokens_before"]),
-            number(s["tokens_after"]),
-            "undone" if s["undone"] else "",
+            r.get("step", number_),
+            r["at_turn"] or "",
+            day(r["created_at"]),
+            r["reason"] or "",
+            len(r["changes"]),
+            number(r["tokens_before"]),
+            number(r["tokens_after"]),
+            "undone" if r["undone"] else "",
         )
-        for s in report["log"]
+        for number_, r in enumerate(rows, 1)
     )
-    if report["log"]:
-        out.print(output.table(columns, lines, "Steps taken"))
+    return output.table(columns, lines, title)
+
+
+def ledgers(rows: Sequence[Row]) -> None:
+    """For each thread what was spent and what other ways would have cost, then what that stands on."""
+    out = console()
+    for row in rows:
+        calls = f"{row['calls']:,} calls, {row['observed']:,} of them with a bill"
+        out.print(output.table(_LEDGER, map(_ledger_line, row["rows"]), f"{one_line(row['thread'], 60)}: {calls}"))
+        out.print()
+    for line in dict.fromkeys(a for row in rows for a in row["assumptions"]):
+        output.say(safe(f"- {line}"))
+
+
+_LEDGER = {
+    "way": "left", "calls": "right", "input": "right", "from cache": "right", "to cache": "right", "output": "right",
+    "usd": "right", "of spent": "right",
+}  # fmt: skip
+
+
+def _ledger_line(row: Row) -> tuple[str, ...]:
+    counts = (number(row[name]) if row[name] != "" else "" for name in ("calls", "input", "read", "written", "output"))
+    return safe(row["policy"]), *counts, f"{row['usd']:.4f}", f"{row['of spent']:.2f}"
+
+
+# --------------------------------------------------------------------------------------------- what a reader recovers
+
+
+def difference(report: Row) -> None:
+    """Each turn with what was lost of it in [-brackets-] and what was read instead in {+braces+}, then the exact strings."""
+    out = console()
+    for span in report["spans"]:
+        for part in span["parts"]:
+            _part(part, span, out)
+    told = report["sum"]
+    words, exact = told["words"], told["exact"]
+    by = f"read by {safe(report['reader'])}" if report["reader"] else "without a reader"
+    out.print(
+        f"In all, {by}: {words['kept']:,} words kept, {words['changed']:,} changed, {words['lost']:,} lost; exact strings "
+        f"{exact['right']:,} right, {exact['unread']:,} unread, {exact['wrong']:,} wrong"
+    )
+
+
+def _part(part: Row, span: Row, out: Any) -> None:
+    from rich.text import Text
+
+    found = part["diff"]
+    share = f"{100 * found['share']:.0f} % of {len(found['words']):,} words kept" if found else "not read"
+    whole = f" (page of turns {turn_range(span['turns'])})" if span["images"] else ""
+    line = Text.assemble(
+        f"--- turn {part['turn']}, {safe(part['role'])}, ", output.tier(span["tier"]), f"{whole}: {share}"
+    )
+    out.print(line)
+    if found:
+        out.print(Text(" ").join(_word(w) for w in found["words"]))
+        missed = [f"{s['state']} {s['string']}" for s in found["exact"] if s["state"] != "right"]
+        if missed:
+            out.print(Text(safe(f"exact strings: {', '.join(missed)}"), style="yellow"))
+    out.print()
+
+
+def _word(word: Row) -> Any:
+    from rich.text import Text
+
+    if word["state"] == "kept":
+        return Text(safe(word["word"]))
+    lost = Text(f"[-{safe(word['word'])}-]", style="red")
+    return lost if word["state"] == "lost" else lost + Text(f"{{+{safe(word['read'])}+}}", style="yellow")
 
 
 # --------------------------------------------------------------------------------------------- measurements

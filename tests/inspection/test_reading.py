@@ -31,7 +31,7 @@ READS = {
         ["page", "harbour", "PAGE"],
         {"page", "part", "turns", "tier", "width", "height", "tokens", "bytes", "sha256"},
     ),
-    "search": (["search", "crates"], {"thread", "turn", "role", "score", "created_at", "text"}),
+    "search": (["search", "crates"], {"thread", "turn", "role", "tier", "score", "created_at", "text"}),
     "stats": (
         ["stats", "harbour"],
         {
@@ -43,6 +43,7 @@ READS = {
             "images",
             "image_bytes",
             "bytes",
+            "purged",
             "text_tokens",
             "counter",
             "tiers",

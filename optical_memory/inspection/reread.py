@@ -1,0 +1,147 @@
+"""Source against what a reader recovers: the spans that hold some turns, read back as they are shown, word by word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import optical_memory.inspection.diffs as diffs
+from optical_memory.errors import ConfigError, MissingExtraError
+from optical_memory.inspection.opening import NotFoundError
+from optical_memory.planning.tiers import DRAWN
+
+if TYPE_CHECKING:
+    from optical_memory.memory import OpticalMemory, Page
+    from optical_memory.messages import Turn
+    from optical_memory.readers import Reader
+
+ENGINES = ("ocr:tesseract", "ocr:rapidocr")  # the first that is installed reads, where none is named
+TO_INSTALL = 'pip install "optical-memory[ocr]" and apt-get install tesseract-ocr'
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Turns that are shown together: at which tier, their pictures, or the words that are left of them."""
+
+    turns: tuple[Turn, ...]
+    tier: str
+    pages: tuple[Page, ...] = ()
+    words: str = ""
+
+
+def engine(name: str | None, memory: OpticalMemory, engines: Sequence[str] = ENGINES) -> Reader | None:
+    """The reader of this name, else the first of `engines` that is installed; None without any.
+
+    It reads at the size at which the thread's model is served. Raises ConfigError and MissingExtraError for a name.
+    """
+    from optical_memory.readers import reader
+
+    of = memory.settings().profile
+    if name is not None:
+        return reader(name, of=of)
+    for one in engines:
+        try:
+            return reader(one, of=of)
+        except MissingExtraError:
+            continue
+    return None
+
+
+def stretches(memory: OpticalMemory, thread: str, first: int, last: int, tier: str | None) -> list[Stretch]:
+    """The stretches that hold turns `first`..`last`, whole, as they are shown now or, where they are sealed, at `tier`.
+
+    Raises NotFoundError where the thread has no such turn.
+    """
+    if tier not in (None, *DRAWN):
+        raise ConfigError(f"tier {tier!r} is not drawn: use {', '.join(DRAWN)}")
+    turns = {t.number: t for t in memory.turns(thread, first=first, last=last)}
+    if not turns:
+        raise NotFoundError(f"thread {thread!r} has no turn {first}: see `optical-memory show`")
+    pages = _pages(memory, thread, tier)
+    cards = {
+        s.turns: s.text or "" for s in memory.context(thread, dry_run=True).segments if s.kind == "card" and s.turns
+    }
+    found, number = [], min(turns)
+    while number <= max(turns):
+        span = _span(number, pages, cards)
+        rows = tuple(memory.turns(thread, first=span[0], last=span[1]))
+        found.append(_stretch(rows, span, pages, cards))
+        number = span[1] + 1
+    return found
+
+
+def _pages(memory: OpticalMemory, thread: str, tier: str | None) -> dict[tuple[int, int], list[Page]]:
+    found: dict[tuple[int, int], list[Page]] = {}
+    for page in memory.pages(thread, tier=tier):  # type: ignore[arg-type]
+        found.setdefault(page.turns, []).append(page)
+    return found
+
+
+def _span(number: int, *spans: Any) -> tuple[int, int]:
+    """The page or card that holds a turn; else the turn alone."""
+    every = ((first, last) for some in spans for first, last in some)
+    return next(((first, last) for first, last in every if first <= number <= last), (number, number))
+
+
+def _stretch(rows: tuple[Turn, ...], span: tuple[int, int], pages: Any, cards: Any) -> Stretch:
+    if span in pages:
+        return Stretch(rows, pages[span][0].tier, tuple(pages[span]))
+    if span in cards:
+        return Stretch(rows, "card", words=cards[span])
+    tier = rows[0].tier if rows[0].tier not in DRAWN else "text"
+    return Stretch(rows, tier, words=rows[0].text if tier != "handle" else "")
+
+
+def read(stretch: Stretch, reader: Reader | None, did: Callable[[], None] = lambda: None) -> str | None:
+    """What is recovered of a stretch; None for pictures that nobody reads here."""
+    if not stretch.pages:
+        return stretch.words
+    if reader is None:
+        return None
+    texts = []
+    for page in stretch.pages:
+        texts.append(reader.read(page.png))
+        did()
+    return "\n".join(texts)
+
+
+def report(stretch: Stretch, text: str | None, first: int, last: int) -> dict[str, Any]:
+    """A stretch's turns within `first`..`last` beside what was read of them; `diff` is None where nobody read."""
+    sources = [_source(t.text, stretch) for t in stretch.turns]
+    parts = diffs.by_part(sources, text) if text is not None else [None] * len(sources)
+    return {
+        "turns": [stretch.turns[0].number, stretch.turns[-1].number],
+        "tier": stretch.tier,
+        "images": len(stretch.pages),
+        "read": text if stretch.pages else None,
+        "parts": list(_parts(stretch.turns, parts, first, last)),
+    }
+
+
+def _source(text: str, stretch: Stretch) -> str:
+    """What can be read of a turn: of a picture what is drawn there, else its text."""
+    return diffs.drawn(text) if stretch.pages else text
+
+
+def _parts(
+    turns: Sequence[Turn], parts: Sequence[diffs.Diff | None], first: int, last: int
+) -> Iterator[dict[str, Any]]:
+    for turn, part in zip(turns, parts, strict=True):
+        if first <= turn.number <= last:
+            yield {"turn": turn.number, "role": turn.name or turn.role, "diff": part.as_dict() if part else None}
+
+
+def summed(spans: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Words and exact strings over all parts that were read: how many, and what became of them."""
+    read = [part["diff"] for span in spans for part in span["parts"] if part["diff"]]
+    words = [word["state"] for diff in read for word in diff["words"]]
+    strings = [string["state"] for diff in read for string in diff["exact"]]
+    return {
+        "words": {state: words.count(state) for state in ("kept", "changed", "lost")},
+        "exact": {fate: strings.count(fate) for fate in ("right", "unread", "wrong")},
+        "unread_turns": sum(part["diff"] is None for span in spans for part in span["parts"]),
+    }
+
+
+__all__ = ["TO_INSTALL", "Stretch", "engine", "read", "report", "stretches", "summed"]

@@ -1,0 +1,169 @@
+"""A thread goes out into a folder and comes back as it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from optical_memory import HashMismatchError, OpticalMemory, SchemaError, StoreError, TranscriptError
+from optical_memory.inspection.archive import export, restore
+from tests.inspection.conftest import BUDGET, MODEL, Command, talk
+
+Told = Callable[..., Any]
+SMALL: dict[str, Any] = {"model": MODEL, "budget": 2_000, "keep": ("turns", 2)}
+
+
+def everything(place: Path) -> dict[str, bytes]:
+    """Every file of a folder."""
+    return {str(f.relative_to(place)): f.read_bytes() for f in sorted(place.rglob("*")) if f.is_file()}
+
+
+def test_a_thread_comes_back_as_it_was(harbour: str, database: Path, tmp_path: Path) -> None:
+    """Its next context has the same bytes, its log and its ledger are there, and it goes out again as the same files."""
+    with OpticalMemory(database, model=MODEL, budget=BUDGET) as memory, OpticalMemory(
+        tmp_path / "other.db", model=MODEL, budget=BUDGET
+    ) as other:  # fmt: skip
+        memory.pin(harbour, [3, 4])
+        memory.recall(harbour, "crate CR-001-03")
+        export(memory, harbour, tmp_path / "out")
+        restore(other, tmp_path / "out")
+        assert other.context(harbour).to_openai() == memory.context(harbour).to_openai()
+        assert other.turns(harbour) == memory.turns(harbour)
+        assert other.steps(harbour) == memory.steps(harbour)
+        assert [h.turn for h in other.search(harbour, "CR-001-03")] == [
+            h.turn for h in memory.search(harbour, "CR-001-03")
+        ]
+        assert not other.store.check()
+        restored = everything(tmp_path / "out")
+    with OpticalMemory(tmp_path / "third.db") as third:
+        restore(third, tmp_path / "out")
+        export(third, harbour, tmp_path / "again")
+    assert everything(tmp_path / "again") == restored
+
+
+def test_a_restored_step_can_be_taken_back(harbour: str, database: Path, tmp_path: Path) -> None:
+    """The plans came along, so undo leads to the same state on both sides."""
+    with OpticalMemory(database, model=MODEL, budget=BUDGET) as memory, OpticalMemory(
+        tmp_path / "other.db", model=MODEL, budget=BUDGET
+    ) as other:  # fmt: skip
+        export(memory, harbour, tmp_path / "out")
+        restore(other, tmp_path / "out")
+        assert other.undo(harbour).changes == memory.undo(harbour).changes
+        assert [t.tier for t in other.turns(harbour)] == [t.tier for t in memory.turns(harbour)]
+
+
+CALLS = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), st.integers(1, 8)),
+        st.tuples(st.just("edit"), st.integers(1, 6)),
+        st.tuples(st.just("forget"), st.integers(1, 12)),
+        st.tuples(st.just("pin"), st.integers(1, 12)),
+        st.tuples(st.just("recall"), st.integers(1, 12)),
+        st.tuples(st.just("context"), st.just(0)),
+        st.tuples(st.just("undo"), st.just(0)),
+    ),
+    min_size=2,
+    max_size=10,
+)
+
+
+def played(memory: OpticalMemory, calls: list[tuple[str, int]]) -> None:
+    """A thread with a past: grown, edited, forgotten in part, pinned, recalled, faded, taken back."""
+    memory.remember("t", talk(9))
+    for what, n in calls:
+        length = len(memory.turns("t"))
+        if what == "say":
+            memory.remember("t", [{"role": "user", "content": f"{n} more \ud800 words {'x' * 400}\x00"}] * n)
+        elif what == "edit":
+            memory.remember("t", [*talk(6)[:n], {"role": "user", "content": f"No, {n}."}])
+        elif what == "forget":
+            memory.forget("t", turns=[min(n, length)])
+        elif what == "pin":
+            memory.pin("t", [min(n, length)])
+        elif what == "recall":
+            memory.recall("t", str(min(n, length)))
+        elif what == "undo" and any(not s.undone for s in memory.steps("t")):
+            memory.undo("t")
+        else:
+            memory.context("t")
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(calls=CALLS)
+def test_whatever_happened_to_a_thread_it_comes_back(calls: list[tuple[str, int]], tmp_path: Path) -> None:
+    """Branches, holes, pins, recalls, plans and log: what is stored again is the same, row for row."""
+    shutil.rmtree(tmp_path, ignore_errors=True)
+    tmp_path.mkdir()
+    with OpticalMemory(tmp_path / "a.db", **SMALL) as memory, OpticalMemory(tmp_path / "b.db", **SMALL) as other:
+        played(memory, calls)
+        export(memory, "t", tmp_path / "out")
+        restore(other, tmp_path / "out")
+        export(other, "t", tmp_path / "again")
+        assert everything(tmp_path / "again") == everything(tmp_path / "out")
+        assert other.context("t", dry_run=True).to_openai() == memory.context("t", dry_run=True).to_openai()
+        assert not other.store.check()
+
+
+def test_the_commands_go_out_and_back(harbour: str, run: Command, told: Told, tmp_path: Path) -> None:
+    """`export` writes a folder, `import` takes it back, under another name where one is given."""
+    done = told("export", harbour, tmp_path / "out")
+    assert (done["thread"], done["turns"]) == (harbour, 60)
+    assert done["images"] == len(list((tmp_path / "out" / "pages").glob("*.png"))) > 0
+    assert run("import", tmp_path / "out").exit_code == 1  # it is there already
+    assert run("import", tmp_path / "out", "--thread", "copy").exit_code == 0
+    assert told("show", "copy") == told("show", harbour)
+
+
+def test_the_messages_alone_are_a_transcript(harbour: str, run: Command, told: Told, tmp_path: Path) -> None:
+    """Other programs read them, and so does `import`."""
+    run("export", harbour, tmp_path / "out")
+    assert run("import", tmp_path / "out" / "messages.jsonl", "--thread", "plain").exit_code == 0
+    assert [r["text"] for r in told("show", "plain")] == [r["text"] for r in told("show", harbour)]
+
+
+def test_nothing_is_written_over(harbour: str, run: Command, tmp_path: Path) -> None:
+    """A folder that holds something is refused."""
+    (tmp_path / "kept.txt").write_text("mine")
+    done = run("export", harbour, tmp_path)
+    assert done.exit_code == 2
+    assert "give a new folder" in done.stderr
+
+
+def test_a_damaged_folder_is_refused_whole(harbour: str, database: Path, tmp_path: Path) -> None:
+    """A changed byte, a missing file, a newer format or a path that leads out: nothing is stored."""
+    with OpticalMemory(database, model=MODEL) as memory, OpticalMemory(tmp_path / "other.db") as other:
+        export(memory, harbour, tmp_path / "out")
+        place, manifest = tmp_path / "out", tmp_path / "out" / "manifest.json"
+        kept, rows = manifest.read_text(), (place / "rows.jsonl").read_bytes()
+        (place / "rows.jsonl").write_bytes(rows.replace(b"harbour", b"hXrbour", 1))
+        with pytest.raises(HashMismatchError):
+            restore(other, place)
+        (place / "rows.jsonl").unlink()
+        with pytest.raises(TranscriptError):
+            restore(other, place)
+        (place / "rows.jsonl").write_bytes(rows)
+        manifest.write_text(json.dumps(json.loads(kept) | {"schema": "9999"}))
+        with pytest.raises(SchemaError):
+            restore(other, place)
+        manifest.write_text(kept.replace('"pages/', '"../pages/', 1))
+        with pytest.raises(HashMismatchError):
+            restore(other, place)
+        manifest.write_text("{}")
+        with pytest.raises(TranscriptError):
+            restore(other, place)
+        assert other.threads() == []
+
+
+def test_a_thread_is_not_restored_over_another(harbour: str, database: Path, tmp_path: Path) -> None:
+    """What is stored stays."""
+    with OpticalMemory(database, model=MODEL) as memory:
+        export(memory, harbour, tmp_path / "out")
+        with pytest.raises(StoreError, match="there already"):
+            restore(memory, tmp_path / "out")
