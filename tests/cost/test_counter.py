@@ -100,9 +100,7 @@ def test_an_image_that_cannot_be_measured_counts_as_a_large_one_and_never_fails(
 
 
 def test_a_pdf_counts_by_its_pages_and_not_by_its_bytes():
-    pdf = base64.b64encode(
-        b"%PDF-1.4 /Type /Pages " + b"/Type /Page stream xxxx" * 3 + b"\0" * 90_000
-    ).decode()
+    pdf = base64.b64encode(b"%PDF-1.4 /Type /Pages " + b"/Type /Page stream xxxx" * 3 + b"\0" * 90_000).decode()
     block = {"type": "file", "mime_type": "application/pdf", "base64": pdf}
     assert 3 * 1500 <= extra(CLAUDE, block) <= 3 * 6500
 
@@ -110,10 +108,7 @@ def test_a_pdf_counts_by_its_pages_and_not_by_its_bytes():
 def test_text_counts_by_the_models_vocabulary_plus_the_additions_of_its_profile():
     text = "Book the 9:40 to Oslo. " * 30
     for model in (CLAUDE, GPT, GEMINI):
-        assert (
-            token_counter(model)([("user", text)])
-            == text_tokens(text, model) + profile(model).message_overhead
-        )
+        assert token_counter(model)([("user", text)]) == text_tokens(text, model) + profile(model).message_overhead
 
 
 def test_tool_calls_count_once_whether_or_not_the_content_repeats_them():
@@ -154,9 +149,7 @@ json_like = st.recursive(
     max_leaves=8,
 )
 kinds = st.sampled_from(["text", "image", "image_url", "tool_result", "file", "media", "tool_use", "mystery"])
-keys = st.sampled_from(
-    ["text", "url", "image_url", "base64", "data", "source", "content", "input", "extras", "image"]
-)
+keys = st.sampled_from(["text", "url", "image_url", "base64", "data", "source", "content", "input", "extras", "image"])
 
 
 @given(kinds, st.dictionaries(keys, json_like, max_size=4))

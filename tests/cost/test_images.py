@@ -167,9 +167,7 @@ def test_nano_bills_one_and_a_half_tokens_a_patch():
     assert image_tokens("gpt-5-nano", 1024, 1024) - image_tokens("gpt-5-nano", 512, 512) == 1152
 
 
-@pytest.mark.parametrize(
-    ("model", "size", "billed"), [("grok-4.5", (768, 336), 268), ("grok-4.6", (764, 980), 748)]
-)
+@pytest.mark.parametrize(("model", "size", "billed"), [("grok-4.5", (768, 336), 268), ("grok-4.6", (764, 980), 748)])
 def test_a_provider_without_a_published_grid_is_counted_at_or_a_little_above_its_bills(model, size, billed):
     assert billed <= image_tokens(model, *size) <= 1.06 * billed
 
@@ -197,9 +195,7 @@ def test_an_unknown_model_is_never_counted_below_the_models_in_use(width, height
         assert guessed >= image_tokens(model, width, height)
 
 
-@given(
-    st.sampled_from(["claude-opus-5", "gpt-5.6-sol", "gpt-4o", "kimi-k2.5", "mistral-small"]), sides, sides
-)
+@given(st.sampled_from(["claude-opus-5", "gpt-5.6-sol", "gpt-4o", "kimi-k2.5", "mistral-small"]), sides, sides)
 @settings(max_examples=300, deadline=None)
 def test_no_model_that_only_shrinks_ever_sees_more_than_was_sent(model, width, height):
     w, h = served_size(model, width, height, "high")
@@ -253,9 +249,7 @@ def test_a_size_is_read_from_an_extended_webp_and_from_a_jpeg_with_metadata():
     assert image_size(webp.getvalue()) == image_size(jpeg.getvalue()) == (300, 20)
 
 
-@given(
-    st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF"]), st.binary(max_size=60)
-)
+@given(st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF"]), st.binary(max_size=60))
 def test_no_bytes_make_the_header_reader_fail(magic, rest):
     found = image_size(magic + rest)
     assert found is None or len(found) == 2

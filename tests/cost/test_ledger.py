@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.cost import Price, price_of
+from optical_memory.cost import Price, price_of, tables
 from optical_memory.cost.ledger import (
     Call,
     Correction,
@@ -246,8 +247,15 @@ def test_a_call_beyond_the_turns_given_is_refused():
 
 def test_every_assumption_is_a_sentence_with_its_figure():
     said = " ".join(ledger([], [], OPUS, 32_000).assumptions)
-    for figure in ("300 s", "512 tokens", "32000", "3200", "1000 tokens", "five times"):
+    for figure in ("300 s", "512 tokens", "32000", "3200", "1000 tokens", "price of answers is the table's"):
         assert figure in said
+    assert "five times" in " ".join(ledger([], [], replace(OPUS, output=None), 32_000).assumptions)
+
+
+def test_every_price_in_the_tables_says_what_an_answered_token_costs():
+    """The ledger's money is the whole call's; answers are dearer than what is asked everywhere."""
+    for row in tables.data()["price"]:
+        assert row["output"] >= 3 * row["base"], row["models"]
 
 
 # ------------------------------------------------------------------------------------------- learning from usage

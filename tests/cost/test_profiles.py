@@ -81,13 +81,9 @@ def test_the_best_page_gives_as_many_seen_pixels_for_a_token_as_any_of_many_geom
 def test_a_profile_counts_the_image_as_image_tokens_does_at_the_level_it_names(model):
     p = profile(model)
     for s in p.sheet_steps:
-        extra = p.image(s.width, s.height) - image_tokens(
-            model, s.width, s.height, p.detail(s.width, s.height)
-        )
+        extra = p.image(s.width, s.height) - image_tokens(model, s.width, s.height, p.detail(s.width, s.height))
         assert 0 <= extra <= 2
-        assert p.served(s.width, s.height) == served_size(
-            model, s.width, s.height, p.detail(s.width, s.height)
-        )
+        assert p.served(s.width, s.height) == served_size(model, s.width, s.height, p.detail(s.width, s.height))
 
 
 def test_geminis_smaller_pages_name_the_resolution_that_makes_them_cheap():
@@ -240,9 +236,7 @@ def test_known_says_what_the_tables_hold():
 
 @pytest.mark.usefixtures("_fresh_registry")
 def test_a_registered_model_counts_like_the_one_it_is_said_to_be_like():
-    register_model(
-        "acme-vision", like="claude-sonnet-4-5", text_factor=1.4, price=Price(1, 1, 1, 0), max_images=5
-    )
+    register_model("acme-vision", like="claude-sonnet-4-5", text_factor=1.4, price=Price(1, 1, 1, 0), max_images=5)
     p = profile("acme:acme-vision-2")
     assert known("acme-vision-2")
     assert image_tokens("acme-vision-2", 1920, 1080) == p.image(1920, 1080) == 1560
