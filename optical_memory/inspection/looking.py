@@ -211,11 +211,11 @@ class Part:
 
 def parts(context: Context, cost: Any) -> list[Part]:
     """The segments of a context and the images of each; `cost` gives the tokens of an image of (width, height)."""
-    images = _ours(context)
+    images = ours(context)
     return [Part(s, tuple(_taken(images, s, cost)) if s.kind in DRAWN else ()) for s in context.segments]
 
 
-def _ours(context: Context) -> Iterator[bytes]:
+def ours(context: Context) -> Iterator[bytes]:
     """The images that the memory put into a context, in order."""
     for message in context.messages:
         if message.additional_kwargs.get("lc_source") == SOURCE and isinstance(message.content, list):
