@@ -33,6 +33,21 @@ class ThreadLedger(Ledger):
     tiers: Mapping[str, int] = field(default_factory=dict)
     unreadable: tuple[tuple[int, int], ...] = ()
 
+    def __repr__(self) -> str:
+        from optical_memory.inspection.reprs import short
+
+        return short("ThreadLedger", f"{self.calls:,} calls", f"${self.spent.money:.4f} spent", f"ratio {self.ratio:.2f}")
+
+    def _repr_html_(self) -> str:
+        from optical_memory.inspection.reprs import ledger_html
+
+        return ledger_html(self)
+
+    def __rich__(self) -> Any:
+        from optical_memory.inspection.reprs import ledger_rich
+
+        return ledger_rich(self)
+
     def to_json(self) -> dict[str, Any]:
         """JSON-safe values."""
         return super().to_json() | {

@@ -41,6 +41,16 @@ class Page:
     def _repr_png_(self) -> bytes:
         return self.png
 
+    def _repr_html_(self) -> str:
+        from optical_memory.inspection.reprs import page_html
+
+        return page_html(self)
+
+    def __rich__(self) -> Any:
+        from optical_memory.inspection.reprs import page_rich
+
+        return page_rich(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -56,6 +66,11 @@ class Hit:
     created_at: datetime | None = None
     tier: str = "text"
     purged: bool = False
+
+    def __repr__(self) -> str:
+        from optical_memory.inspection.reprs import short
+
+        return short("Hit", f"turn {self.turn}", self.role, f"score {self.score:.2f}", text=self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,12 @@ class Step:
     created_at: datetime | None = None
     undone: bool = False
     purged: int = 0
+
+    def __repr__(self) -> str:
+        from optical_memory.inspection.reprs import short
+
+        changed = f"{len(self.changes)} changes, {self.tokens_before:,} to {self.tokens_after:,} tokens"
+        return short("Step", f"at turn {self.at}", self.reason or "no reason", changed, *["undone"] * self.undone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +152,13 @@ class ThreadInfo:
     created_at: datetime
     touched_at: datetime | None
     branches: int = 1
+
+    def _repr_html_(self) -> str:
+        from optical_memory.inspection.reprs import thread_html
+
+        return thread_html(self)
+
+    def __rich__(self) -> Any:
+        from optical_memory.inspection.reprs import thread_rich
+
+        return thread_rich(self)
