@@ -45,6 +45,22 @@ class Context:
         """The same context with a list of its own, for another call; it reports no step, since none was taken."""
         return replace(self, messages=list(self.messages), reason="")
 
+    def __repr__(self) -> str:
+        from optical_memory.inspection.reprs import short
+
+        filled = f"{self.tokens:,} of {self.budget:,} tokens"
+        return short("Context", filled, f"{len(self.segments)} segments", self.model, text=self.thread)
+
+    def _repr_html_(self) -> str:
+        from optical_memory.inspection.reprs import context_html
+
+        return context_html(self)
+
+    def __rich__(self) -> Any:
+        from optical_memory.inspection.reprs import context_rich
+
+        return context_rich(self)
+
     def to_openai(self) -> list[dict[str, Any]]:
         """The messages in OpenAI's chat form, images as image_url blocks with data URLs."""
         return [_openai(m) for m in self.messages]
