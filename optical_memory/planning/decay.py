@@ -68,6 +68,16 @@ class DecaySchedule:
                 lowest = stair.tier
         return lowest
 
+    def _repr_html_(self) -> str:
+        from optical_memory.inspection.reprs import schedule_html
+
+        return schedule_html(self)
+
+    def __rich__(self) -> Any:
+        from optical_memory.inspection.reprs import schedule_rich
+
+        return schedule_rich(self)
+
     def to_json(self) -> str:
         """A JSON text from which `from_json` makes the same schedule."""
         return json.dumps({"name": self.name, "stairs": [[s.tier, [s.unit, s.amount]] for s in self.stairs]})
