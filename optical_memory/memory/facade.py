@@ -108,6 +108,16 @@ class OpticalMemory:
     def __repr__(self) -> str:
         return f"OpticalMemory({self.store.url!r}, model={self.config.model!r}, budget={self.budget:,})"
 
+    def _repr_html_(self) -> str:
+        from optical_memory.inspection.reprs import memory_html
+
+        return memory_html(self)
+
+    def __rich__(self) -> Any:
+        from optical_memory.inspection.reprs import memory_rich
+
+        return memory_rich(self)
+
     def __enter__(self) -> OpticalMemory:
         return self
 
