@@ -1,0 +1,424 @@
+"""What the viewer's pages show, as plain values: what `inspection.looking` has, put together page by page.
+
+Each method is one page; what it returns is the page's `.json` twin, word for word.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import optical_memory.inspection.looking as looking
+import optical_memory.inspection.web.ageing as ageing
+from optical_memory.errors import ConfigError
+from optical_memory.inspection.opening import NotFoundError
+from optical_memory.inspection.web.desk import Desk
+from optical_memory.memory.kept import Kept
+from optical_memory.memory.state import plan_key
+from optical_memory.messages import SOURCE
+from optical_memory.planning.context import Plan, ranges
+from optical_memory.planning.facts import exact_strings
+from optical_memory.planning.tiers import DRAWN, TIERS, Tier
+
+if TYPE_CHECKING:
+    from optical_memory.memory import Context, OpticalMemory
+    from optical_memory.storage import PlanRow, ThreadRow
+
+ROWS = 200  # turns on a page of the timeline, threads in a list
+FRESH = 30.0  # seconds that a context may be shown again while its thread does not change
+ASKED = 20  # turns from which on a person types how many are to go
+COPIES = (
+    "backups and exports of this database",
+    "the checkpoints of LangGraph, if the agent has a checkpointer",
+    "traces and logs of other tools (LangSmith, Langfuse, your own)",
+    "what the model's provider keeps",
+)
+
+
+class Lookout:
+    """Looks at what a desk opens; keeps what is dear to make again in this process, never on disk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._contexts: Kept[tuple[Any, ...], tuple[float, Context]] = Kept(8)
+        self._plain: Kept[tuple[Any, ...], int] = Kept(64)
+        self._images: Kept[tuple[Any, ...], tuple[bytes, ...]] = Kept(64)
+        self._read: Kept[tuple[str, ...], str] = Kept(64)
+
+    def drop(self) -> None:
+        """Let go of everything that was kept, after a change."""
+        for kept in (self._contexts, self._plain, self._images, self._read):
+            kept.drop()
+
+    # ----------------------------------------------------------------------------------------- all threads
+
+    def threads(self, match: str | None) -> dict[str, Any]:
+        """The threads, the one used last first, and how each of their turns is held."""
+        memory = self.desk.memory()
+        found = looking.threads(memory, match or None, ROWS + 1, False)
+        for item in found[:ROWS]:
+            item["stretches"] = _stretches(self.desk.memory(item["thread"]), item["thread"])
+        return {
+            "database": memory.store.url, "bytes": memory.store.size(), "match": match or "", "more": len(found) > ROWS,
+            "threads": found[:ROWS], "read_only": self.desk.read_only,
+        }  # fmt: skip
+
+    def search(self, query: str, thread: str | None, limit: int = 30) -> dict[str, Any]:
+        """The turns that match, best first, and how each is held now."""
+        with self.desk.memory(thread).store.read() as reader:
+            names = [thread] if thread else [row.key for row in reader.threads()]
+        found = [h for n in names for h in looking.hits(self.desk.memory(n), query, n, limit)] if query.strip() else []
+        hits = sorted(found, key=lambda h: (-h["score"], h["thread"], h["turn"]))[:limit]
+        known = {name: _stretches(self.desk.memory(name), name) for name in {h["thread"] for h in hits}}
+        for hit in hits:
+            hit["tier"] = _tier_of(known[hit["thread"]], hit["turn"])
+        return {"query": query, "thread": thread, "hits": hits}
+
+    # ----------------------------------------------------------------------------------------- one thread
+
+    def head(self, thread: str) -> dict[str, Any]:
+        """What stands above every page of a thread."""
+        memory = self.desk.memory(thread)
+        row = self._row(memory, thread)
+        stretches = _stretches(memory, thread)
+        profile = memory.settings().profile
+        return {
+            "thread": thread, "model": memory.config.model, "budget": memory.budget, "length": row.length,
+            "touched_at": looking.moment(row.touched_at), "stretches": stretches,
+            "readable": round(_readable(stretches, memory), 4), "read_only": self.desk.read_only,
+            "vision": profile.vision, "mode": memory.config.mode,
+        }  # fmt: skip
+
+    def timeline(self, thread: str, upto: int | None = None) -> dict[str, Any]:
+        """A window of turns, oldest first; by number, so that the millionth opens as fast as the first."""
+        head = self.head(thread)
+        last = min(upto or head["length"], head["length"])
+        first = max(1, last - ROWS + 1)
+        turns = looking.turns(self.desk.memory(thread), thread, first, last) if last else []
+        newer = min(last + ROWS, head["length"]) if last < head["length"] else None
+        older = first - 1 if first > 1 else None
+        return head | {"first": first, "last": last, "turns": turns, "older": older, "newer": newer}
+
+    def turn(self, thread: str, number: int, tier: str | None = None, after: int = 0) -> dict[str, Any]:
+        """A turn, the span that holds it, and how that looks at a tier or in `after` turns."""
+        memory = self.desk.memory(thread)
+        span = self._held(memory, thread, number)
+        rows = looking.turns(memory, thread, number, number)
+        if after < 0:
+            raise ConfigError(f"after={after}: give 0 or more turns")
+        if tier is not None and tier not in TIERS:
+            raise ConfigError(f"tier {tier!r} is not known: use one of {', '.join(TIERS)}")
+        settings = memory.settings()
+        chosen, why = ageing.tier_in(span, after, settings)
+        if tier is not None:
+            chosen, why = _named(tier), f"as it would look as {tier}"
+        told = ageing.report(span, settings, chosen, after, why)
+        pictures = self.pictures(thread, number, chosen)
+        told["images"] = [_image(png, settings) for png in pictures]
+        exact = self._exact(memory, thread, span)
+        return rows[0] | {"thread": thread, "model": memory.config.model, "span": told, "exact": exact}
+
+    def _exact(self, memory: OpticalMemory, thread: str, span: ageing.Held) -> list[dict[str, Any]]:
+        """The exact strings of a span and what carries them now: text, the fact sheet, a picture, or nothing."""
+        with memory.store.read() as reader:
+            row = reader.thread(thread)
+            standing = reader.plan(reader.path(row), plan_key(memory.settings())) if row else None
+        told = _told(standing)
+        settings = memory.settings()
+        found: dict[str, str] = {}
+        for string in exact_strings("\n".join(row.text for row in span.rows))[:200]:
+            found[string] = _carrier(string, span.tier, told, settings.profile.exact)
+        return [{"string": s, "carried_by": c} for s, c in found.items()]
+
+    def pictures(self, thread: str, number: int, tier: str) -> tuple[bytes, ...]:
+        """The images of the span that holds a turn, at a tier; none where it is not drawn there."""
+        if tier not in DRAWN:
+            return ()
+        memory = self.desk.memory(thread)
+        span = self._held(memory, thread, number)
+        look = span.known.looks.get(_named(tier))
+        row = self._row(memory, thread)
+        key = (thread, row.id, span.known.page or row.version, span.known.first, look.name if look else tier)
+        have = self._images.get(key)
+        return have if have is not None else self._images.put(key, ageing.images(memory, thread, span, _named(tier)))
+
+    def difference(self, thread: str, number: int, tier: str) -> dict[str, Any]:
+        """The source of a span beside what is left of it at a tier: read by an OCR engine where it is a picture."""
+        from optical_memory.inspection.diffs import compare
+
+        memory = self.desk.memory(thread)
+        span = self._held(memory, thread, number)
+        source = "\n".join(row.text for row in span.rows)
+        reader, read = self._reading(memory, thread, number, span, _named(tier), source)
+        told = {
+            "thread": thread,
+            "turns": [span.known.first, span.known.last],
+            "tier": tier,
+            "reader": reader,
+            "read": read,
+        }
+        return told | (
+            {"diff": compare(_as_drawn(source, tier), read).as_dict()} if read is not None else {"diff": None}
+        )
+
+    def _reading(
+        self, memory: OpticalMemory, thread: str, number: int, span: ageing.Held, tier: Tier, source: str
+    ) -> tuple[str, str | None]:
+        """Who read, and what; None where nobody can read pictures here."""
+        if tier == "text":
+            return "word for word", source
+        if tier not in DRAWN:
+            return "what is left in words", (span.known.card if tier == "card" else "") or ""
+        pictures = self.pictures(thread, number, tier)
+        reader = _ocr(memory)
+        if reader is None or not pictures:
+            return "nobody", None
+        key = (reader.name, *(hashlib.sha256(png).hexdigest() for png in pictures))
+        read = self._read.get(key)
+        if read is None:
+            read = self._read.put(key, "\n".join(reader.read(png) for png in pictures))
+        return reader.name, read
+
+    # ----------------------------------------------------------------------------------------- the next call
+
+    def context(
+        self, thread: str, *, budget: int | None = None, model: str | None = None, reserved: int = 0
+    ) -> Context:
+        """The next call as the agent would send it, made by the same function; nothing is written."""
+        memory = self.desk.memory(thread)
+        key = (thread, self._row(memory, thread).version, budget, model, reserved)
+        kept = self._contexts.get(key)
+        if kept is not None and time.monotonic() - kept[0] < FRESH:
+            return kept[1]
+        made = memory.context(thread, budget=budget, model=model, reserved=reserved, dry_run=True)
+        return self._contexts.put(key, (time.monotonic(), made))[1]
+
+    def call(
+        self, thread: str, *, budget: int | None = None, model: str | None = None, reserved: int = 0
+    ) -> dict[str, Any]:
+        """How the next call is made up, and its messages as they would be sent."""
+        memory = self.desk.memory(thread)
+        made = self.context(thread, budget=budget, model=model, reserved=reserved)
+        report = looking.context_report(made, self._as_text(memory, thread, model))
+        images = [_image(png, memory.settings(model)) for png in _ours(made)]
+        sent = {"own_budget": memory.budget, "images": images, "messages": made.to_openai()}
+        return self.head(thread) | report | sent
+
+    def image(self, made: Context, sha: str) -> bytes | None:
+        """The image of a context that has this SHA-256."""
+        return next((png for png in _ours(made) if hashlib.sha256(png).hexdigest() == sha), None)
+
+    def _as_text(self, memory: OpticalMemory, thread: str, model: str | None) -> int:
+        """Tokens of the whole thread as text."""
+        key = (thread, self._row(memory, thread).version, model)
+        kept = self._plain.get(key)
+        return kept if kept is not None else self._plain.put(key, looking.plain_tokens(memory, thread, model))
+
+    # ----------------------------------------------------------------------------------------- fading
+
+    def fading(self, thread: str) -> dict[str, Any]:
+        """What fades next and why, and what this thread's model cannot read now."""
+        memory = self.desk.memory(thread)
+        head = self.head(thread)
+        return head | {
+            "explanation": memory.explain(thread),
+            "if_asked_now": looking.step(memory.step(thread, dry_run=True)),
+            "by_tier": _by_tier(head["stretches"], memory),
+            "unreadable": [s["turns"] for s in head["stretches"] if s["tier"] == "handle"],
+            "at_risk": self._at_risk(memory, thread, head["stretches"]),
+            "profile": _profile(memory),
+            "schedule": _schedule(memory),
+        }  # fmt: skip
+
+    def _at_risk(self, memory: OpticalMemory, thread: str, stretches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Exact strings that only a picture carries, by page."""
+        safe = memory.settings().profile.exact
+        with memory.store.read() as reader:
+            row = reader.thread(thread)
+            path = reader.path(row) if row else ()
+            standing = reader.plan(path, plan_key(memory.settings()))
+            told, out = _told(standing), []
+            for stretch in stretches:
+                if stretch["tier"] in DRAWN and not safe.get(stretch["tier"], False):
+                    texts = "\n".join(t.text for t in reader.turns(path, *stretch["turns"]))
+                    alone = [s for s in exact_strings(texts) if s not in told]
+                    out += [{"turns": stretch["turns"], "tier": stretch["tier"], "strings": alone}] if alone else []
+        return out
+
+    def log(self, thread: str) -> dict[str, Any]:
+        """The steps that were taken, the newest first."""
+        steps = [looking.step(s) for s in self.desk.memory(thread).steps(thread)][::-1]
+        undoable = next((i for i, s in enumerate(steps) if not s["undone"]), None)
+        return self.head(thread) | {"steps": steps, "undoable": undoable}
+
+    def ledger(self, thread: str) -> dict[str, Any]:
+        """What the thread's calls cost, and what other ways would have cost."""
+        return self.head(thread) | {"ledger": self.desk.memory(thread).ledger(thread).to_json()}
+
+    # ----------------------------------------------------------------------------------------- forgetting
+
+    def doomed(self, thread: str, numbers: Iterable[int] | None) -> dict[str, Any]:
+        """What would go, and where copies of it may live; None is the whole thread."""
+        memory = self.desk.memory(thread)
+        with memory.store.read() as reader:
+            row = reader.thread(thread)
+            path = reader.path(row) if row else ()
+            spans = ranges(sorted(set(numbers))) if numbers is not None else [(1, row.length if row else 0)]
+            rows = [t for first, last in spans for t in reader.turns(path, first, last) if t.role != "forgotten"]
+            pages = {p.id for t in rows for p in [reader.page_at(path, t.number)] if p} if numbers is not None else None
+            count = reader.counts(row.id) if row and pages is None else None
+        if not rows:
+            raise NotFoundError(f"thread {thread!r} holds no such turns")
+        return {
+            "thread": thread, "whole": numbers is None, "turns": [list(r) for r in ranges([t.number for t in rows])],
+            "count": len(rows), "words": sum(len(t.text.split()) for t in rows),
+            "pages": count.pages if count else len(pages or ()), "asked_to_type": len(rows) > ASKED, "copies": list(COPIES),
+        }  # fmt: skip
+
+    # ----------------------------------------------------------------------------------------- inside
+
+    def _row(self, memory: OpticalMemory, thread: str) -> ThreadRow:
+        with memory.store.read() as reader:
+            row = reader.thread(thread)
+        if row is None:
+            raise NotFoundError(f"thread {thread!r} is no longer stored")
+        return row
+
+    def _held(self, memory: OpticalMemory, thread: str, number: int) -> ageing.Held:
+        span = ageing.held(memory, thread, number, datetime.now(UTC))
+        if span is None:
+            raise NotFoundError(f"thread {thread!r} has no turn {number}")
+        return span
+
+
+def _ours(context: Context) -> Iterator[bytes]:
+    """The pages in a context, in order; images that the user sent are not among them and are never opened here."""
+    for message in context.messages:
+        if message.additional_kwargs.get("lc_source") == SOURCE and isinstance(message.content, list):
+            for block in message.content:
+                if isinstance(block, dict) and block.get("type") == "image" and "base64" in block:
+                    yield base64.b64decode(block["base64"])
+
+
+def _named(tier: str) -> Tier:
+    return next(t for t in TIERS if t == tier)
+
+
+def _image(png: bytes, settings: Any) -> dict[str, Any]:
+    width, height = looking.pixels(png)
+    return {
+        "width": width, "height": height, "tokens": settings.profile.image(width, height), "bytes": len(png),
+        "sha256": hashlib.sha256(png).hexdigest(),
+    }  # fmt: skip
+
+
+def _stretches(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
+    """How the plan in force holds the thread, from its first turn to its last, without gaps."""
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        if row is None or not row.length:
+            return []
+        standing = reader.plan(reader.path(row), plan_key(memory.settings()))
+    plan = Plan.from_json(standing.body) if standing else Plan()
+    told = sorted((turns, s.kind) for s in plan.segments if s.kind != "recalled" for turns in s.shown)
+    out, at = [], 1
+    for (first, last), kind in [*told, ((plan.through + 1, row.length), "text")]:
+        out += [_stretch(at, first - 1, "handle")] if first > at else []
+        out += [_stretch(first, last, kind)] if last >= first else []
+        at = max(at, last + 1)
+    return out
+
+
+def _stretch(first: int, last: int, tier: str) -> dict[str, Any]:
+    return {"turns": [first, last], "tier": tier}
+
+
+def _tier_of(stretches: Sequence[dict[str, Any]], turn: int) -> str:
+    return next((s["tier"] for s in stretches if s["turns"][0] <= turn <= s["turns"][1]), "text")
+
+
+def _readable(stretches: Sequence[dict[str, Any]], memory: OpticalMemory) -> float:
+    """The share of all turns that this thread's model can still read, by its profile."""
+    shares = ageing.shares(memory.settings())
+    whole = sum(s["turns"][1] - s["turns"][0] + 1 for s in stretches)
+    held = sum((s["turns"][1] - s["turns"][0] + 1) * shares.get(s["tier"], 1.0) for s in stretches)
+    return held / whole if whole else 1.0
+
+
+def _by_tier(stretches: Sequence[dict[str, Any]], memory: OpticalMemory) -> list[dict[str, Any]]:
+    """Turns by how they are held, and the share of each that the profile says is readable."""
+    settings, shares = memory.settings(), ageing.shares(memory.settings())
+    counts: dict[str, int] = {}
+    for s in stretches:
+        counts[s["tier"]] = counts.get(s["tier"], 0) + s["turns"][1] - s["turns"][0] + 1
+    kinds = [*TIERS, *(k for k in counts if k not in TIERS)]
+    safe = {k: _safe(k, settings.profile.exact) for k in counts}
+    return [
+        {"tier": k, "turns": counts[k], "readable": shares.get(k, 1.0), "exact_strings_safe": safe[k]}
+        for k in kinds
+        if k in counts
+    ]
+
+
+def _safe(tier: str, exact: Any) -> bool:
+    return bool(exact.get(tier, False)) if tier in DRAWN else tier not in ("card", "handle")
+
+
+def _told(standing: PlanRow | None) -> str:
+    """All that the plan in force says in words beside its pictures."""
+    plan = Plan.from_json(standing.body) if standing else Plan()
+    return "\n".join(s.text for s in plan.segments if s.text)
+
+
+def _carrier(string: str, tier: str, told: str, exact: Any) -> str:
+    if tier == "text":
+        return "text"
+    if string in told:
+        return "facts"
+    if tier in DRAWN:
+        return "picture" if not exact.get(tier, False) else "safe picture"
+    return "recall only"
+
+
+def _profile(memory: OpticalMemory) -> dict[str, Any]:
+    """What is known of the model's reading, and from where."""
+    p = memory.settings().profile
+    styles = {tier: style.key if style else None for tier, style in p.tiers.items()}
+    return {
+        "name": p.name, "vision": p.vision, "styles": styles, "shares": dict(p.shares), "note": p.note, "source": p.source,
+        "date": str(p.date),
+    }  # fmt: skip
+
+
+def _schedule(memory: OpticalMemory) -> dict[str, Any]:
+    """The decay schedule by its name and stairs (none for a callable)."""
+    schedule = memory.settings().schedule
+    stairs: Callable[[], Any] = lambda: [[s.tier, s.unit, s.amount] for s in schedule.stairs]  # type: ignore[attr-defined]  # noqa: E731
+    return {"name": getattr(schedule, "name", "callable"), "stairs": stairs() if hasattr(schedule, "stairs") else None}
+
+
+def _as_drawn(source: str, tier: str) -> str:
+    """What can be read at all: a page shows JSON as a table and repeated lines once."""
+    from optical_memory.inspection.diffs import drawn
+
+    return drawn(source) if tier in DRAWN else source
+
+
+def _ocr(memory: OpticalMemory) -> Any:
+    """An OCR engine that is installed here, reading at the size at which the model is served; None without one."""
+    from optical_memory.errors import MissingExtraError
+    from optical_memory.readers import reader
+
+    for name in ("ocr:tesseract", "ocr:rapidocr"):
+        try:
+            return reader(name, of=memory.settings().profile)
+        except MissingExtraError:
+            continue
+    return None
+
+
+__all__ = ["Lookout"]

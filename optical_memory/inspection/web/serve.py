@@ -1,0 +1,74 @@
+"""Starting the viewer: a free port on this machine, the link with its token, and the browser."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+from collections.abc import Callable
+
+from optical_memory.errors import ConfigError, MissingExtraError
+from optical_memory.inspection.web.app import make_app
+from optical_memory.inspection.web.security import ENTER
+
+PORT = 8642  # tried first, so that the address stays the same from day to day
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(
+    db: str | None, *, host: str = "127.0.0.1", port: int | None = None, read_only: bool = False, open_browser: bool = True,
+    say: Callable[[str], None] = print, note: Callable[[str], None] = print,
+) -> None:  # fmt: skip
+    """Serve the viewer until it is interrupted. `say` gets the link, `note` what else a person should know.
+
+    Raises ConfigError for a host or port that cannot be used, MissingExtraError without the extra `web`.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtraError("the viewer (starlette, uvicorn, jinja2)", "web") from error
+    listener = bound(host, port)
+    taken = listener.getsockname()[1]
+    app = make_app(db, hosts=names(host, taken), port=taken, read_only=read_only)
+    if host not in LOOPBACK:
+        note(f"warning: {host} can be reached from other machines, unencrypted; who has the link reads and changes all")
+    link = f"http://{_bracketed(host)}:{taken}{ENTER}?token={app.token}"
+    say(link)
+    note("Good once, for one browser. Stop with Ctrl+C.")
+    if open_browser:
+        webbrowser.open(link)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, date_header=False, lifespan="off", ws="none"
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        app.close()
+
+
+def bound(host: str, port: int | None) -> socket.socket:
+    """A listening socket: at `port`, or where none is given at ours if it is free. Raises ConfigError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for tried in (PORT, 0) if port is None else (port,):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, tried))
+        except (OSError, OverflowError) as error:
+            listener.close()
+            reason = str(error)
+        else:
+            return listener
+    raise ConfigError(f"cannot listen at {host}:{port}: {reason}; pass another --port or --host")
+
+
+def names(host: str, port: int) -> set[str]:
+    """The names with port under which a viewer at this host may be asked."""
+    known = {*LOOPBACK} if host in LOOPBACK else {host}
+    return {f"{_bracketed(name)}:{port}" for name in known}
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+__all__ = ["serve"]

@@ -1,0 +1,258 @@
+// What the viewer does beyond links and forms: panes without a reload, the slider, keys, dialogs. Reading works without it.
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+const all = (selector) => [...document.querySelectorAll(selector)];
+document.documentElement.classList.add("scripted");
+
+// ---------------------------------------------------------------- pieces of pages
+
+let asking = null; // the request whose answer is still wanted; an older one is let go
+
+async function piece(address, name) {
+  if (asking) asking.abort();
+  asking = new AbortController();
+  const answer = await fetch(address, { headers: { "optical-pane": name }, signal: asking.signal });
+  return { ok: answer.ok, html: await answer.text() };
+}
+
+function put(element, html) {
+  // Stored text was escaped by the server, and the policy lets nothing in it run.
+  element.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+}
+
+async function show(address, into, name) {
+  into.classList.add("busy");
+  const patience = setTimeout(() => { byId("said").textContent = "One moment…"; }, 600);
+  try {
+    const got = await piece(address, name);
+    put(into, got.html);
+    return got.ok;
+  } catch (error) {
+    if (error.name === "AbortError") return false;
+    location.assign(address);
+    return false;
+  } finally {
+    clearTimeout(patience);
+    if (byId("said").textContent === "One moment…") byId("said").textContent = "";
+    into.classList.remove("busy");
+  }
+}
+
+async function openTurn(address, push) {
+  const detail = byId("detail");
+  if (!detail) return location.assign(address);
+  const done = await show(address, detail, "detail");
+  if (done && push) history.pushState({ turn: true }, "", address);
+  mark();
+  return undefined;
+}
+
+function mark() {
+  const here = location.pathname;
+  for (const row of all(".turn")) {
+    const link = row.querySelector("a");
+    const on = link.pathname === here;
+    row.classList.toggle("chosen", on);
+    if (on) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+addEventListener("popstate", () => {
+  if (byId("detail") && location.pathname.includes("/turn/")) openTurn(location.href, false);
+  else location.reload();
+});
+
+// ---------------------------------------------------------------- the slider and the zoom
+
+let waiting = 0;
+
+function slide(input) {
+  byId("after-out").textContent = Number(input.value).toLocaleString("en");
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    const address = `${input.form.getAttribute("action")}?after=${input.value}`;
+    show(address, byId("look"), "look").then((done) => done && follow());
+  }, 80);
+}
+
+function follow() {
+  // the tier that the slider reached is the one that the row of tiers marks
+  const tier = document.querySelector("#look [data-tier]")?.dataset.tier;
+  for (const link of all(".tiers a")) {
+    const on = new URL(link.href).searchParams.get("tier") === tier;
+    if (on) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  for (const link of all(".tabs.small a")) {
+    const to = new URL(link.href);
+    to.searchParams.set("tier", tier);
+    link.href = to.pathname + to.search;
+  }
+}
+
+function zoom(button) {
+  const times = Number(button.dataset.zoom);
+  for (const other of button.parentElement.children) other.setAttribute("aria-pressed", String(other === button));
+  for (const image of button.closest(".look").querySelectorAll("img")) {
+    image.classList.toggle("fit", times === 0);
+    image.width = image.naturalWidth * (times || 1);
+    image.height = image.naturalHeight * (times || 1);
+  }
+}
+
+// ---------------------------------------------------------------- choosing turns
+
+let lastPicked = null;
+
+function picked() {
+  return all(".pick:checked").map((box) => Number(box.value)).sort((a, b) => a - b);
+}
+
+function spans(numbers) {
+  const out = [];
+  for (const n of numbers) {
+    if (out.length && out[out.length - 1][1] === n - 1) out[out.length - 1][1] = n;
+    else out.push([n, n]);
+  }
+  return out.map(([a, b]) => (a === b ? `${a}` : `${a}-${b}`)).join(",");
+}
+
+function pick(box, range) {
+  if (range && lastPicked) {
+    const boxes = all(".pick");
+    const [from, to] = [boxes.indexOf(lastPicked), boxes.indexOf(box)].sort((a, b) => a - b);
+    for (const other of boxes.slice(from, to + 1)) other.checked = box.checked;
+  }
+  lastPicked = box;
+  tell();
+}
+
+function tell() {
+  const numbers = picked();
+  const bar = byId("chosen");
+  if (!bar) return;
+  bar.hidden = numbers.length === 0;
+  for (const box of all(".pick")) box.closest(".turn").classList.toggle("picked", box.checked);
+  byId("chosen-words").textContent = numbers.length === 1 ? `Turn ${numbers[0]}` : `${numbers.length} turns`;
+  const thread = document.querySelector("[data-thread]").dataset.thread;
+  for (const action of ["pin", "unpin", "forget"]) {
+    byId(`${action}-chosen`).href = `/t/${thread}/ask/${action}?turns=${spans(numbers)}`;
+  }
+}
+
+function chooseNone() {
+  for (const box of all(".pick:checked")) box.checked = false;
+  tell();
+}
+
+// ---------------------------------------------------------------- dialogs and changes
+
+async function ask(address) {
+  const got = await piece(address, "ask");
+  put(byId("ask-body"), got.html);
+  byId("ask").showModal();
+}
+
+function body(form) {
+  const found = {};
+  for (const [name, value] of new FormData(form)) found[name] = value;
+  for (const input of form.querySelectorAll("[data-number]")) found[input.name] = Number(input.value);
+  if (form.dataset.turns) found.turns = form.dataset.turns;
+  if (form.dataset.whole) found.whole = true;
+  return found;
+}
+
+async function change(form) {
+  const answer = await fetch(form.getAttribute("action"), {
+    method: "POST",
+    headers: { "content-type": "application/json", "optical-memory": "viewer" },
+    body: JSON.stringify(body(form)),
+  });
+  const told = await answer.json().catch(() => ({ error: "The viewer does not answer: is it still running?" }));
+  if (!answer.ok) {
+    form.querySelector(".wrong").textContent = told.error;
+    return;
+  }
+  sessionStorage.setItem("said", told.done);
+  if (told.whole) location.assign("/");
+  else if (document.querySelector("[data-thread]")) location.reload();
+  else history.back();
+}
+
+function said() {
+  const words = sessionStorage.getItem("said");
+  if (!words) return;
+  sessionStorage.removeItem("said");
+  byId("said").textContent = words;
+  setTimeout(() => { byId("said").textContent = ""; }, 9000);
+}
+
+// ---------------------------------------------------------------- keys
+
+function step(by) {
+  const links = all(".turn > a, .hits a, .threads a");
+  if (!links.length) return;
+  const at = links.findIndex((link) => link.getAttribute("aria-current") === "true" || link === document.activeElement);
+  const to = links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))];
+  to.focus({ preventScroll: true });
+  to.scrollIntoView({ block: "nearest" });
+  if (to.dataset.pane) openTurn(to.href, true);
+}
+
+function goTo(path) {
+  const thread = document.querySelector("[data-thread]")?.dataset.thread;
+  if (thread !== undefined) location.assign(`/t/${thread}${path}`);
+}
+
+const KEYS = {
+  j: () => step(1),
+  k: () => step(-1),
+  "/": () => byId("q").focus(),
+  m: () => goTo("/call"),
+  t: () => goTo(""),
+  d: () => document.querySelector("[data-show=diff]")?.click(),
+  s: () => document.querySelector("[data-show=source]")?.click(),
+  x: () => document.querySelector(".turn.chosen .pick")?.click(),
+  "?": () => byId("help").showModal(),
+  Escape: chooseNone,
+};
+
+addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input:not([type=checkbox], [type=range]), textarea, select");
+  if (typing || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const act = KEYS[event.key];
+  if (act) {
+    event.preventDefault();
+    act();
+  }
+});
+
+// ---------------------------------------------------------------- what was clicked
+
+addEventListener("click", (event) => {
+  const target = event.target;
+  const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+  const pane = target.closest("a[data-pane]");
+  const question = target.closest("a[data-ask]");
+  if (target.closest(".pick")) pick(target, event.shiftKey);
+  else if (target.closest("[data-zoom]")) zoom(target);
+  else if (target.closest("[data-close]")) byId("ask").close();
+  else if (target.id === "choose-none") chooseNone();
+  else if (plain && target.closest("#help-link")) { event.preventDefault(); byId("help").showModal(); }
+  else if (plain && question) { event.preventDefault(); ask(question.href); }
+  else if (plain && pane && byId("detail")) { event.preventDefault(); openTurn(pane.href, true); }
+});
+
+addEventListener("input", (event) => { if (event.target.id === "after") slide(event.target); });
+
+addEventListener("submit", (event) => {
+  if (event.target.matches("[data-post]")) { event.preventDefault(); change(event.target); }
+  else if (event.target.matches("[data-look]")) event.preventDefault();
+});
+
+said();
+
+const chosen = document.querySelector(".turn.chosen");
+if (chosen && chosen.getBoundingClientRect().bottom > innerHeight && innerWidth > 860) chosen.scrollIntoView({ block: "center" });

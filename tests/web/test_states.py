@@ -1,0 +1,109 @@
+"""The screens for when something is missing, old, locked or damaged: what it is, and what to type next."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from optical_memory import OpticalMemory
+from tests.web.conftest import POSTING, THREAD
+
+
+def test_no_database_tells_how_to_make_one(tmp_path, view):
+    """The first screen of a new user is no error: it has the command to type."""
+    answer = view(tmp_path / "none.db").get("/")
+    assert answer.status_code == 404
+    assert "optical-memory import" in answer.text
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_database_that_is_made_later_is_found(tmp_path, view):
+    """The page needs no restart of the viewer."""
+    client = view(tmp_path / "late.db")
+    assert client.get("/").status_code == 404
+    with OpticalMemory(tmp_path / "late.db") as memory:
+        memory.remember("first", [("user", "hello")])
+    assert "first" in client.get("/").text
+
+
+def test_an_empty_database_says_so(tmp_path, view):
+    """No threads yet, and how to get one."""
+    with OpticalMemory(tmp_path / "empty.db") as memory:
+        memory.store.upgrade()
+    answer = view(tmp_path / "empty.db").get("/")
+    assert answer.status_code == 200
+    assert "Nothing is remembered yet" in answer.text
+    assert "No thread of that name" in view(tmp_path / "empty.db").get("/?match=x").text
+
+
+def test_an_unknown_thread_or_page_is_not_found(client):
+    """404 in words, on pages and twins."""
+    assert client.get("/t/nowhere").status_code == 404
+    assert "nowhere" in client.get("/t/nowhere").text
+    assert client.get("/t/nowhere.json").json()["state"] == "no-thread"
+    assert client.get("/t/harbour/turn/61").status_code == 404
+    assert client.get("/t/harbour/turn/0").status_code == 404
+    assert client.get("/t/~zz").status_code == 404
+    assert client.get("/nowhere").status_code == 404
+
+
+def test_an_old_schema_is_named_with_its_command(database, view):
+    """The viewer does not upgrade by itself: it says what to type."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM alembic_version")
+    answer = view(database).get("/")
+    assert answer.status_code == 409
+    assert "optical-memory db upgrade" in answer.text
+    assert "needs an upgrade" in answer.text
+
+
+def test_a_newer_schema_asks_for_a_newer_program(database, view):
+    """A database of a version to come is left alone, and the page says why."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999_later'")
+    answer = view(database).get("/")
+    assert answer.status_code == 409
+    assert "9999_later" in answer.text
+    assert "newer than this program" in answer.text
+
+
+def test_a_locked_database_is_told_and_can_be_read(database, view, monkeypatch):
+    """While another process writes, pages still open; a change says who is in the way."""
+    import optical_memory.inspection.web.desk as desk
+
+    monkeypatch.setattr(desk, "PATIENCE", 0.1)
+    client = view(database)
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert client.get("/t/harbour").status_code == 200
+        answer = client.post("/t/harbour/pin", headers=POSTING, json={"turns": "1"})
+        assert answer.status_code == 503
+        assert answer.json()["state"] == "locked"
+    assert client.post("/t/harbour/pin", headers=POSTING, json={"turns": "1"}).status_code == 200
+
+
+def test_a_file_that_is_no_database_is_an_error_in_words(tmp_path, view):
+    """Any other file is refused with a sentence."""
+    (tmp_path / "notes.db").write_bytes(b"these are notes, not a database" * 100)
+    answer = view(tmp_path / "notes.db").get("/")
+    assert answer.status_code == 500
+    assert "Something went wrong" in answer.text
+
+
+def test_a_damaged_image_is_drawn_again_from_its_text(database, view, memory, drawn):
+    """A wrong page is never shown: its bytes are checked, and the text is unharmed."""
+    good = memory.pages(THREAD)[0]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE image SET png = zeroblob(length(png))")
+    client = view(database)
+    span = client.get(f"/t/harbour/turn/{good.turns[0]}.json").json()["span"]
+    assert span["images"][0]["sha256"] == good.sha256
+
+
+def test_a_thread_that_is_forgotten_by_others_is_gone_at_once(client, memory):
+    """The viewer keeps nothing that the database no longer has."""
+    client.get("/t/harbour/call")
+    memory.forget(THREAD)
+    assert client.get("/t/harbour").status_code == 404
+    assert client.get("/t/harbour/call").status_code == 404
+    assert client.get("/t/harbour/turn/5/clear.0.png").status_code == 404
