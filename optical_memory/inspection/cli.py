@@ -421,6 +421,22 @@ def ledger(thread: OneThread = None, profile: ProfileFile = None, db: Db = None,
         output.note("no calls are noted: the middleware notes them, and `project` and `observe` do")
 
 
+@app.command()
+def view(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Where to listen; else 8642 or any free one.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Another address than this machine's own loopback.")] = "127.0.0.1",
+    no_open: Annotated[bool, typer.Option("--no-open", help="Only print the link.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Hide and refuse every change.")] = False,
+    db: Db = None,
+) -> None:
+    """Look at the memory in a browser, on this machine only; the link is good once."""
+    from optical_memory.inspection.web import serve
+
+    serve(db, host=host, port=port, read_only=read_only, open_browser=not no_open, say=output.say, note=output.note)
+
+
 # --------------------------------------------------------------------------------------------- changing
 
 
