@@ -393,17 +393,17 @@ class OpticalMemory:
         images = keep.render(self.store, path, state, proposal)
         return keep.store_proposal(self.store, row, path, state, settings, proposal, images, why, now)
 
-    def _faded(self, row: ThreadRow, path: Path, settings: Settings, reserved: int, now: datetime) -> bool:
-        """Take the text of what has fallen to the tier `retain` away; whether any was. What fails is tried at the next step."""
+    def _faded(self, row: ThreadRow, path: Path, settings: Settings, reserved: int, now: datetime) -> int:
+        """Take the text of what has fallen to the tier `retain` away; of how many turns. What fails is tried at the next step."""
         if self.config.retain == "forever":
-            return False
+            return 0
         try:
             gone = retain.sweep(self.store, row, path, settings, self.config.retain, reserved, now)
             if gone:
                 self._erased()
         except StoreError as error:
             log.warning("thread %r keeps the text of faded pages for now: %s", row.key, error)
-            return False
+            return 0
         return gone
 
     def _erased(self) -> bool:
@@ -592,12 +592,13 @@ class OpticalMemory:
                 state, _standing = load(reader, path, settings, self._margin(settings), now, True)
             proposal = propose(state, settings)
             done = _step(state, settings, proposal, "asked", "a step was asked for")
-            if dry_run or not done.changes:
+            if dry_run:
                 return done
+            if not done.changes:
+                return replace(done, purged=self._faded(row, path, settings, self._margin(settings), now))
             images = keep.render(self.store, path, state, proposal)
             if keep.store_proposal(self.store, row, path, state, settings, proposal, images, "asked", now):
-                self._faded(row, path, settings, self._margin(settings), now)
-                return done
+                return replace(done, purged=self._faded(row, path, settings, self._margin(settings), now))
         raise StoreError(f"thread {thread!r} kept changing while a step was made; call step() again")
 
     def explain(self, thread: str, *, reserved: int = 0) -> str:

@@ -154,7 +154,8 @@ def write(
     news = list(messages[found.fresh :])
     thread, retold, forked = _attach(writer, thread, found.after, news, at)
     waiting = retold or (_newest_turn(writer, thread) if news[0].role == "tool" else [])
-    old = [from_stored(m.form, m.data) for m in waiting]
+    given = {p.position: m for p, m in zip(found.places, messages, strict=False) if p and p.turn_id == _turn_of(waiting)}
+    old = [given.get(m.position) or from_stored(m.form, m.data) for m in waiting]
     late, turns = group(news, {c.id for m in old for c in m.calls if c.id})
     tail = writer.tail(writer.path(thread), 1)
     parent = tail[-1].chain if tail else ""
@@ -167,6 +168,11 @@ def write(
         row, parent = new_turn(turn, parent, count)
         fresh.append(row)
     return Written(writer.append(thread, fresh, at) if fresh else thread, len(fresh), forked)
+
+
+def _turn_of(rows: Sequence[MessageRow]) -> int:
+    """The id of the turn that is told again, by the caller's own words where it has them: of the stored a picture may be left."""
+    return rows[0].turn_id if rows else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,22 +36,20 @@ HELD_CARD = READABLE[CARD]
 
 def sweep(
     store: Store, row: ThreadRow, path: Path, settings: Settings, retain: str, reserved: int, now: datetime
-) -> bool:  # fmt: skip
-    """Take the text of every page away that has fallen to the tier `retain`; whether any was, by whoever of us was first."""
-    changed = False
+) -> int:  # fmt: skip
+    """Take the text of every page away that has fallen to the tier `retain`; how many turns lost it."""
+    gone = 0
     for _ in range(ROUNDS):
         with store.read() as reader:
             current = reader.thread(row.key)
             if current is None or (current.branch_id, current.length) != (row.branch_id, row.length):
-                return changed
+                return gone
             state, standing = load(reader, path, settings, reserved, now, True)
             fading = _due(reader, path, state, settings, retain) if standing is not None else []
-        if not fading:
-            return changed
-        if not _fade(store, current, path, state, settings, fading, now):
-            return changed
-        changed = True
-    return changed
+        if not fading or not _fade(store, current, path, state, settings, fading, now):
+            return gone
+        gone += sum(d.page.last - d.page.first + 1 - len(d.span.told) for d in fading)
+    return gone
 
 
 def _fade(

@@ -234,8 +234,9 @@ def _bared(connection: sa.Connection, ids: Sequence[int], bare: Callable[[Messag
 
 
 def drop_plans(connection: sa.Connection, thread_id: int, keep: int) -> None:
-    """Delete the thread's plans but this one: they may quote what was purged."""
+    """Delete the thread's plans but this one, and what was recalled by itself: they may quote what was purged."""
     _delete(connection, plan, plan.c.thread_id == thread_id, plan.c.id != keep)
+    _delete(connection, recalled, recalled.c.thread_id == thread_id)
 
 
 def _drop_plans(connection: sa.Connection, thread_id: int | None) -> int:
