@@ -95,7 +95,7 @@ def assert_pairs_whole(found: list) -> None:
 
 
 def covered(context) -> list[int]:
-    shown = [s.turns for s in context.segments if s.turns and s.kind not in ("handle", "recalled")]
+    shown = [turns for s in context.segments if s.kind != "recalled" for turns in s.shown]
     return [n for first, last in sorted([*shown, *context.left_out]) for n in range(first, last + 1)]
 
 
