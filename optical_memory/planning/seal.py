@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optical_memory.cost import Profile
-from optical_memory.pages import Sheet, Style, TurnText, drawable, headlines, measure
+from optical_memory.pages import Sheet, Style, TurnText, drawable, fitted, headlines, measure
 from optical_memory.planning.context import ranges
 from optical_memory.planning.decay import Age
 from optical_memory.planning.facts import exact_strings, rank
@@ -130,6 +130,7 @@ def _area(look: Look) -> int:
 def _measured(turns: Sequence[Old], shown: Sequence[Old], style: Style, profile: Profile, sheet: Sheet) -> Look:
     """The cheapest look of those turns that are shown, in this style."""
     texts = [t.drawn for t in shown]
+    style = fitted(style.plain, [t.text for t in texts])
     sizes = [(s, tuple((w, h) for _, _, w, h in measure(texts, style, s))) for s in smaller(profile, sheet)]
     chosen, cheapest = min(sizes, key=lambda o: sum(profile.image(*size) for size in o[1]))
     numbers = {t.number for t in texts}
@@ -239,7 +240,7 @@ def _split(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[li
     """Portions by what fits: pages that share a turn (one too large for a page) make one portion."""
     by_number = {t.number: t for t in turns}
     first = last = None
-    for page_first, page_last, _, _ in measure(turns, style, sheet):
+    for page_first, page_last, _, _ in measure(turns, fitted(style, [t.text for t in turns]), sheet):
         if first is not None and last is not None and page_first > last:
             yield [t for n, t in by_number.items() if first <= n <= last]
             first = None
@@ -319,7 +320,7 @@ def _ages(state: State) -> dict[int, Age]:
 def _old(row: StoredTurn, worth: float, age: Age | None, settings: Settings, protected: set[int]) -> Old:
     guard = 3 if row.number in protected else 2 if row.pinned else int(is_instruction(row.role, row.text))
     weight = (1 + (row.weight or 0) + row.recalls) * (recent(age.tokens, settings.budget) if age else 1.0)
-    return Old(turn_to_draw(row), row.tokens, guard, drawable(row.text[:20_000]) >= DRAWABLE, worth, weight)
+    return Old(turn_to_draw(row), row.tokens, guard, drawable(row.text[:20_000], "s") >= DRAWABLE, worth, weight)
 
 
 def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settings: Settings) -> Known:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from optical_memory.cost import Profile
-from optical_memory.pages import RENDERER, Sheet, Style, TurnText
+from optical_memory.pages import Sheet, Style, TurnText, renderer
 from optical_memory.planning.context import LOWERED, READABLE, Plan, card_line, parse_ranges, told_ranges
 from optical_memory.planning.decay import Schedule
 from optical_memory.planning.tiers import CARD, DRAWN, Tier
@@ -57,6 +57,7 @@ class StoredTurn(Protocol):
     def purged(self) -> bool: ...
 
 
+FORGETTING = 0.15  # questions about long talks ask of all ages nearly alike; half a power dropped the oldest third
 GIST = 10  # how many times its length a card is worth beside the whole text, up to a fifth of that (READABLE)
 UNKNOWN_IMAGE = 1_600  # tokens of an attached image or file whose size is unknown
 
@@ -77,7 +78,8 @@ class Look:
     @property
     def name(self) -> str:
         """Images of one span and one name are the same bytes: `sans9|1344x280/28|<renderer>`, and what is left out: `|3,5-9`."""
-        return "|".join([self.style.key, self.sheet.key, RENDERER, *([told_ranges(self.left)] if self.left else [])])
+        left = [told_ranges(self.left)] if self.left else []
+        return "|".join([self.style.key, self.sheet.key, renderer(self.style), *left])
 
     @staticmethod
     def from_name(name: str) -> Look:
@@ -104,9 +106,7 @@ class Look:
 
 def parse_style(key: str) -> Style:
     """The style whose `key` this is."""
-    found = re.fullmatch(r"([a-z]+)(\d+)(b?)", key)
-    assert found is not None, key
-    return Style(int(found[2]), found[1], bool(found[3]))
+    return Style.of(key)
 
 
 def parse_sheet(key: str) -> Sheet:
@@ -131,17 +131,20 @@ class Settings:
 
     def readable(self, known: Known) -> dict[str, float]:
         """Share of a span's information that is still readable at each tier; a card has a little more than its length says."""
-        drawn = {tier: look.held * self.share(look.style) for tier, look in known.looks.items()}
+        drawn: dict[str, float] = {tier: look.held * self.share(look.style) for tier, look in known.looks.items()}
         most = self.profile.shares.get("card", READABLE["card"])
         return {**READABLE, **drawn, "card": min(most, GIST * most * len(known.card) / max(1, known.chars))}
 
     def exact(self, style: Style) -> bool:
-        """Are ids and numbers safe in this style?"""
-        return any(self.profile.exact.get(t, False) for t in DRAWN if self.profile.tiers.get(t) == style)
+        """Are ids and numbers safe in this style? Never where other scripts are drawn."""
+        told = self.profile.exact
+        return style.scripts != "s" and any(
+            told.get(t, False) for t in DRAWN if self.profile.tiers.get(t) == style.plain
+        )
 
     def share(self, style: Style) -> float:
-        """Share of the turns drawn in this style that the model reads."""
-        return next((self.profile.shares[t] for t in DRAWN if self.profile.tiers.get(t) == style), 0.0)
+        """Share of the turns drawn in this style that the model reads, where other scripts have raised its pitch as well."""
+        return next((self.profile.shares[t] for t in DRAWN if self.profile.tiers.get(t) == style.plain), 0.0)
 
     def text(self, text: str) -> int:
         """Tokens of a text by this model."""
@@ -241,8 +244,8 @@ def hours(since: datetime | None, now: datetime | None) -> float:
 
 
 def recent(tokens: float, budget: int) -> float:
-    """What age leaves of a weight: 1 now, 0.7 after as many tokens as the budget has, 0.5 after three times as many."""
-    return (1 + tokens / budget) ** -0.15
+    """What age leaves of a weight: a power of the tokens since, as needs fall (Anderson and Schooler 1991); 0.9 a budget ago."""
+    return float((1 + tokens / budget) ** -FORGETTING)
 
 
 def label(row: StoredTurn) -> str:
