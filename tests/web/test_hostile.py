@@ -67,8 +67,8 @@ def hostile(tmp_path_factory):
         rows.append({"role": "assistant", "content": attack, "tool_calls": [call]})
         rows.append({"role": "tool", "tool_call_id": f"c{n}", "content": f"{attack}\n" * 5})
     with OpticalMemory(file, model="claude-opus-5", budget=4_000) as memory:
-        memory.remember('X, rows)
-        memory.context('X)
+        memory.remember(NAME, rows)
+        memory.context(NAME)
     return file
 
 
