@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("starlette", reason="the viewer needs: pip install 'optical-memory[web]'")
-
 from starlette.testclient import TestClient
 
 from optical_memory import OpticalMemory

@@ -65,7 +65,10 @@ def unslug(piece: str) -> str:
     if not re.fullmatch(r"(?:[A-Za-z0-9_-]|~[0-9a-f]{2})+", piece):
         raise ValueError(piece)
     raw = re.sub(r"~([0-9a-f]{2})", lambda m: chr(int(m[1], 16)), piece)
-    return raw.encode("latin-1").decode("utf-8", "surrogatepass")
+    try:
+        return raw.encode("latin-1").decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise ValueError(piece) from None
 
 
 # --------------------------------------------------------------------------------------------- text
