@@ -32,9 +32,11 @@ LEAST = CELL // 4  # the least advance, as in the atlas
 WIDEST = 7 * CELL  # a run that is wider is squeezed: a line must have room for one
 GAP = CELL // 20  # rows of paper above and below the script's ordinary letters
 UNSEEN = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Me"}  # categories of what is invisible by itself: drawn as codes
+UNICODE = {(0, 3), (0, 4), (0, 6), (3, 1), (3, 10)}  # platform and encoding of the tables that are in Unicode
 JOINER = "\u200d"  # at a run's end: the word goes on in the next run
 
 Ranges = tuple[tuple[int, int], ...]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +104,30 @@ class Fonts:
         self.which = np.full(POINTS, -1, np.int8)  # index of the script that draws a code point, -1: none
         for file in files:
             self._take(file, [s for s in SCRIPTS if s.name not in self.files and (raqm or not s.shaped)])
+        points = np.flatnonzero(self.which >= 0)
+        letters = ((points >= 0x3400) & (points <= 0xD7A3)) | (points >= 0x20000)  # Chinese and Hangul: nothing else
+        for point in points[~letters].tolist():
+            if unicodedata.category(chr(point)) in UNSEEN:
+                self.which[point] = -1
         self.pens: dict[str, Pen] = {}
         self.lock = threading.Lock()
 
     def _take(self, file: Path, wanted: Sequence[Script]) -> None:
         try:
-            has = characters(file)
+            first, last = characters(file) if wanted else (np.zeros(0), np.zeros(0))
         except (OSError, struct.error, ValueError):  # not a font, or a broken one: nothing of it is drawn
             return
-        for script in wanted:
-            if has[[ord(char) for char in script.core]].all():
-                self.files[script.name] = file
-                for first, last in script.ranges:
-                    part = self.which[first : last + 1]
-                    part[has[first : last + 1] & (part < 0)] = NAMES.index(script.name)
-        for point in np.flatnonzero(self.which >= 0):
-            if unicodedata.category(chr(point)) in UNSEEN:
-                self.which[point] = -1
+        found = [s for s in wanted if all(((first <= ord(c)) & (ord(c) <= last)).any() for c in s.core)]
+        if found:
+            edges = np.bincount(first, minlength=POINTS + 2) - np.bincount(last + 1, minlength=POINTS + 2)
+            self._add(file, found, np.cumsum(edges) > 0)
+
+    def _add(self, file: Path, found: Sequence[Script], has: NDArray[np.bool_]) -> None:
+        for script in found:
+            self.files[script.name] = file
+            for first, last in script.ranges:
+                part = self.which[first : last + 1]
+                part[has[first : last + 1] & (part < 0)] = NAMES.index(script.name)
 
     @cached_property
     def version(self) -> str:
@@ -268,18 +277,24 @@ def _libraries() -> str:
 # ------------------------------------------------------------------- what a font file says of itself (OpenType 1.9)
 
 
-def characters(file: Path) -> NDArray[np.bool_]:
-    """Which code points below `POINTS` the first face of a font file has, by its `cmap`. ValueError if it has none."""
-    has = np.zeros(POINTS, bool)
+def characters(file: Path) -> tuple[Ints, Ints]:
+    """The code points below `POINTS` that the first face of a font file has, by its `cmap`: first and last ones of ranges.
+
+    Raises ValueError, OSError or struct.error for what is not a font.
+    """
     with file.open("rb") as stream:
         table = _table(stream, _offsets(stream)[0], b"cmap")
     count = struct.unpack_from(">H", table, 2)[0]
     records = [struct.unpack_from(">HHI", table, 4 + 8 * n) for n in range(count)]
-    for _, _, start in (r for r in records if r[:2] in {(0, 3), (0, 4), (0, 6), (3, 1), (3, 10)}):
-        kind = struct.unpack_from(">H", table, start)[0]
-        for first, last in _groups(table, start) if kind == 12 else _segments(table, start) if kind == 4 else ():
-            has[first : last + 1] = True
-    return has
+    starts = [start for platform, kind, start in records if (platform, kind) in UNICODE]
+    parts = [found for start in starts if (found := _ranges(table, start))]
+    first, last = (np.concatenate([part[side] for part in parts] or [np.zeros(0, np.int64)]) for side in (0, 1))
+    return np.minimum(first, POINTS), np.minimum(last, POINTS)
+
+
+def _ranges(table: bytes, start: int) -> tuple[Ints, Ints] | None:
+    kind = struct.unpack_from(">H", table, start)[0]
+    return _groups(table, start) if kind == 12 else _segments(table, start) if kind == 4 else None
 
 
 def _offsets(stream: BinaryIO) -> list[int]:
@@ -300,19 +315,19 @@ def _table(stream: BinaryIO, offset: int, tag: bytes) -> bytes:
     raise ValueError(f"no table {tag!r}")
 
 
-def _groups(table: bytes, start: int) -> Iterator[tuple[int, int]]:
+def _groups(table: bytes, start: int) -> tuple[Ints, Ints]:
     """First and last code points of format 12."""
     (count,) = struct.unpack_from(">I", table, start + 12)
-    for first, last, _ in struct.iter_unpack(">III", table[start + 16 : start + 16 + 12 * count]):
-        yield first, min(last, POINTS - 1)
+    groups = np.frombuffer(table, ">u4", 3 * count, start + 16).reshape(count, 3).astype(np.int64)
+    return groups[:, 0], groups[:, 1]
 
 
-def _segments(table: bytes, start: int) -> Iterator[tuple[int, int]]:
-    """First and last code points of format 4; the last segment is a sentinel."""
+def _segments(table: bytes, start: int) -> tuple[Ints, Ints]:
+    """First and last code points of format 4, without the sentinel that ends it."""
     half = struct.unpack_from(">H", table, start + 6)[0]
-    last = np.frombuffer(table, ">u2", half // 2, start + 14)
-    first = np.frombuffer(table, ">u2", half // 2, start + 16 + half)
-    yield from ((int(a), int(b)) for a, b in zip(first, last, strict=True) if b != 0xFFFF)
+    last = np.frombuffer(table, ">u2", half // 2, start + 14).astype(np.int64)
+    first = np.frombuffer(table, ">u2", half // 2, start + 16 + half).astype(np.int64)
+    return first[last < 0xFFFF], last[last < 0xFFFF]
 
 
 def _face(file: Path, locale: str) -> int:
