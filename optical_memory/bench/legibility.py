@@ -47,7 +47,7 @@ TIMES_PEER = 3.4  # as dense as the peer, at least
 STYLES: Mapping[str, Style] = {  # what `bench legibility` draws unless told otherwise: the best of those tried
     "vivid": Style(9, "narrow", bold=True),
     "clear": Style(8, "narrow", bold=True),
-    "dense": Style(6, "wide", bold=True),
+    "dense": Style(6, "tall", bold=True),
 }
 OURS = re.compile(r"⟪[^⟫]*⟫|¬")  # marks that stand for no character of the source
 

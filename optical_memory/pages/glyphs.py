@@ -10,19 +10,21 @@ import hashlib
 import struct
 import threading
 import zlib
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optical_memory.pages.sheets import FACES
+from optical_memory.pages.sheets import FACES, TALL
 
 DATA = Path(__file__).parent / "data"
 MAGIC = b"OMATLAS1"
 CELL = 160  # rows of a master from ascender to underscore; a multiple of 4 for the phases
 PHASES = 4  # quarter pixels
 WHOLE = FACES["sans"]  # the natural width, in the parts that faces are told in
+LOW = CELL * 5 // 6  # rows above the baseline in a tall face
+STROKE = 4  # master pixels that its strokes are wider: a stem has about 18
 LEVELS = 85  # full ink; times 3 is 255, so three overlapping edges in one pixel cannot overflow a byte
 
 Ints = NDArray[np.int64]
@@ -39,6 +41,12 @@ class Master:
         self.bits = np.frombuffer(data, np.uint8, offset=4 + 12 * count)
         sizes = (self.width + 7) // 8 * self.height
         self.start = np.cumsum(sizes) - sizes
+
+    @cached_property
+    def baseline(self) -> int:
+        """Rows of a cell above the line that letters stand on."""
+        index = int(np.flatnonzero(self.codes == ord("H"))[0])
+        return int(self.top[index] + self.height[index])
 
     def ink(self, index: int) -> NDArray[np.float32]:
         """The glyph's ink as zeros and ones, height x width master pixels."""
@@ -58,11 +66,12 @@ ATLAS = hashlib.sha256(_read("sans") + _read("sans-bold")).hexdigest()[:10] if D
 class Face:
     """A regular and a bold master as one list of glyphs: `n` is regular, `n + count` the same in bold.
 
-    All faces are made of the same masters; `twentieths` is the share of its natural width that a letter is given.
+    All faces are made of the same masters; `twentieths` is the share of its natural width that a letter is given, `tall`
+    says whether it is `raised`.
     """
 
-    def __init__(self, twentieths: int) -> None:
-        self.twentieths = twentieths
+    def __init__(self, twentieths: int, tall: bool = False) -> None:
+        self.twentieths, self.tall = twentieths, tall
         self.regular, self.bold = masters()
         self.count = len(self.regular.codes)
         self.glyph = np.full(0x10000, -1, np.int32)  # by code point; -1 where there is none
@@ -84,6 +93,34 @@ class Face:
         twin = int(self.twin[glyph - self.count])
         return (self.bold, twin) if twin >= 0 else (self.regular, glyph - self.count)
 
+    def drawn(self, glyph: int) -> tuple[NDArray[np.float32], int, int]:
+        """A glyph's ink, and the master pixels that it begins from the left and from the top of its cell."""
+        master, index = self.source(glyph)
+        ink, left, top = master.ink(index), int(master.left[index]), int(master.top[index])
+        if not self.tall or not ink.size:
+            return ink, left, top
+        ink, top = raised(ink, top, master.baseline)
+        return *heavier(ink, left, int(master.advance[index])), top
+
+
+def raised(ink: NDArray[np.float32], top: int, baseline: int) -> tuple[NDArray[np.float32], int]:
+    """The ink with its baseline a sixth of the cell above the bottom, and where it begins from the top of the cell.
+
+    At six pixels letters stand on the edge of a pixel, and what tells them apart gets nine per cent more of them.
+    """
+    rows = np.interp(np.arange(CELL) + 0.5, (0, LOW, CELL), (0, baseline, CELL)).astype(int) - top
+    used = np.flatnonzero((rows >= 0) & (rows < len(ink)))
+    return ink[rows[used]], int(used[0]) if used.size else top
+
+
+def heavier(ink: NDArray[np.float32], left: int, advance: int) -> tuple[NDArray[np.float32], int]:
+    """The ink with strokes `STROKE` master pixels wider, as far as its advance has room, and where it begins."""
+    width, start = ink.shape[1], max(0, left - STROKE // 2)
+    wide = np.zeros((len(ink), width + STROKE), np.float32)
+    for shift in range(STROKE + 1):
+        wide[:, shift : shift + width] = np.maximum(wide[:, shift : shift + width], ink)
+    return wide[:, : max(width, min(width + STROKE, advance - start))], start
+
 
 @cache
 def masters() -> tuple[Master, Master]:
@@ -94,7 +131,7 @@ def masters() -> tuple[Master, Master]:
 @cache
 def face(name: str) -> Face:
     """The face of this name, made once."""
-    return Face(FACES[name])
+    return Face(FACES[name], name in TALL)
 
 
 class Shades:
@@ -132,12 +169,10 @@ class Shades:
 
     def shade(self, glyph: int, phase: int) -> NDArray[np.uint8]:
         """One glyph's ink, 0..LEVELS: `size` rows, columns from the pen's pixel on."""
-        master, index = self.face.source(glyph)
-        if not master.width[index]:
+        ink, left, top = self.face.drawn(glyph)
+        if not ink.size:
             return np.zeros((self.size, 0), np.uint8)
-        return shaded(
-            master.ink(index), int(master.left[index]), int(master.top[index]), self.size, phase, self.face.twentieths
-        )
+        return shaded(ink, left, top, self.size, phase, self.face.twentieths)
 
 
 def shaded(

@@ -9,7 +9,9 @@ from optical_memory.errors import ConfigError
 
 SIZES = range(5, 25)  # line pitches in pixels: below 5 nothing is readable, above 24 text is cheaper
 LARGEST = 28  # of a page with other scripts, some of which need half as many pixels again
-FACES = {"sans": 20, "narrow": 18, "wide": 23}  # name -> twentieths of its natural width that a letter is given
+# name -> twentieths of its natural width that a letter is given
+FACES = {"sans": 20, "slim": 19, "narrow": 18, "wide": 23, "tall": 21}
+TALL = {"tall"}  # faces whose letters stand on the lowest sixth of the line: descenders squeezed, strokes heavier
 CHARACTER = (
     0.53  # of a line pitch squared: 0.53-0.59 on full pages of chat, agents' talk and tool output, gutter included
 )
@@ -18,7 +20,8 @@ CHARACTER = (
 @dataclass(frozen=True, slots=True)
 class Style:
     """How a tier is drawn. `size` is the line pitch in pixels (ascender to descender), 5 to 24; `face` is "sans",
-    "narrow" or "wide": the same letters at nine tenths of their width, or at 23 twentieths.
+    "slim", "narrow" or "wide": the same letters at 19, 18 or 23 twentieths of their width; or "tall", for the smallest type:
+    there everything above the baseline is larger, at the cost of the descenders.
 
     Raises `ConfigError` for a size or face that is not shipped.
     """
