@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from optical_memory.memory.pictures import Picture
-from optical_memory.pages import RENDERER
+from optical_memory.pages import renderers
 from optical_memory.planning.context import Plan
 from optical_memory.planning.seal import looks, olds_of, sheet_for
 from optical_memory.planning.spans import Known, Look, Settings, State, copy_of, parse_sheet, parse_style
@@ -22,10 +22,10 @@ def plan_key(settings: Settings) -> str:
 
 
 def sealed_as(settings: Settings) -> str:
-    """For which profile, geometry and renderer the looks that are stored with a page were measured."""
+    """For which profile, geometry, renderer and fonts the looks that are stored with a page were measured."""
     sheet = sheet_for(settings.profile, settings.budget)
     styles = ",".join(f"{t}={s.key if s else ''}" for t, s in settings.profile.tiers.items())
-    return f"{settings.profile.name}|{sheet.key if sheet else 'text'}|{styles}|{RENDERER}"
+    return f"{settings.profile.name}|{sheet.key if sheet else 'text'}|{styles}|{renderers()}"
 
 
 def load(

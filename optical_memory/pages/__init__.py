@@ -11,11 +11,11 @@ from __future__ import annotations
 from optical_memory.pages.card import headlines
 from optical_memory.pages.layout import Layout, fit, layout, measure
 from optical_memory.pages.marks import drawable
-from optical_memory.pages.render import RENDERER, render_page, renderer
+from optical_memory.pages.render import RENDERER, render_page, renderer, renderers
 from optical_memory.pages.scripts import fitted
 from optical_memory.pages.sheets import Sheet, Style, TurnText
 
 __all__ = [
     "RENDERER", "Layout", "Sheet", "Style", "TurnText", "drawable", "fit", "fitted", "headlines", "layout", "measure",
-    "render_page", "renderer",
+    "render_page", "renderer", "renderers",
 ]  # fmt: skip

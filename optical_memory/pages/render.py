@@ -30,6 +30,12 @@ def renderer(style: Style) -> str:
     return f"{RENDERER}-{fonts().version}" if style.scripts else RENDERER
 
 
+def renderers() -> str:
+    """All that `renderer` may say in this process, found without reading the fonts: where it changes, a page may be laid
+    out in another way than before, and what was measured is measured anew."""
+    return RENDERER + fonts().state
+
+
 def render_page(page: Layout) -> bytes:
     """The page as an 8-bit grey PNG, dark on light. Deterministic for one `RENDERER`."""
     return png(pixels(page))

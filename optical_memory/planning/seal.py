@@ -91,9 +91,11 @@ def looks(profile: Profile, sheet: Sheet, turns: Sequence[Old], chosen: set[int]
 
     Below the sharpest tier a page has either smaller type or fewer turns, whichever keeps more of what it says in as many
     pixels: where a model reads no smaller type, the turns that say least are left out. `chosen` are the turns (by number)
-    that are drawn at all. Empty where the model reads no tier.
+    that are drawn at all. Empty where the model reads no tier, and where fonts that there were are gone.
     """
     shown = [t for t in turns if chosen is None or t.drawn.number in chosen]
+    if not all(t.drawable for t in shown):
+        return {}
     found: dict[Tier, Look] = {}
     above: tuple[Look, list[Old], float] | None = None
     for tier in DRAWN if shown else ():
