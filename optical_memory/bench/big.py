@@ -99,7 +99,7 @@ def _faded(memory: OpticalMemory, name: str) -> None:
             return
         path = writer.path(row, upto=old)
         spans = [(first, min(first + ON_A_PAGE, old + 1) - 1) for first in range(1, old + 1, ON_A_PAGE)]
-        told = {"looks": {"vivid": None}, "text": 0}
+        told = {"looks": {"vivid": ["sans9", "672x960!", [], "", 1.0]}, "text": 0}  # in a form that is measured anew
         pages = [NewPage(owner(path, b), a, b, "handle", 1, 1, None, told, "") for a, b in spans]
         writer.add_pages(row, pages, START)
         line = handle_line(1, old)
