@@ -111,6 +111,7 @@ def _turn(turn: Turn) -> dict[str, Any]:
         "tier": turn.tier,
         "tokens": turn.tokens,
         "pinned": turn.pinned,
+        "purged": turn.purged,
         "created_at": moment(turn.created_at),
         "text": turn.text,
     }
@@ -351,6 +352,7 @@ def step(done: Step) -> dict[str, Any]:
         "at_turn": done.at or None,
         "created_at": moment(done.created_at),
         "undone": done.undone,
+        "purged": done.purged,
         "changes": [_change(c) for c in done.changes],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ class Stretch:
     tier: str
     pages: tuple[Page, ...] = ()
     words: str = ""
+    shown: tuple[int, ...] = ()  # the turns that can be read there: a page may leave out some
 
 
 def engine(name: str | None, memory: OpticalMemory, engines: Sequence[str] = ENGINES) -> Reader | None:
@@ -86,11 +87,15 @@ def _span(number: int, *spans: Any) -> tuple[int, int]:
 
 def _stretch(rows: tuple[Turn, ...], span: tuple[int, int], pages: Any, cards: Any) -> Stretch:
     if span in pages:
-        return Stretch(rows, pages[span][0].tier, tuple(pages[span]))
+        tier = pages[span][0].tier
+        now = any(t.tier == tier for t in rows)  # else it is looked at as it would be
+        shown = tuple(t.number for t in rows if t.tier != "handle" or not now)
+        return Stretch(rows, tier, tuple(pages[span]), shown=shown)
+    every = tuple(t.number for t in rows)
     if span in cards:
-        return Stretch(rows, "card", words=cards[span])
+        return Stretch(rows, "card", words=cards[span], shown=every)
     tier = rows[0].tier if rows[0].tier not in DRAWN else "text"
-    return Stretch(rows, tier, words=rows[0].text if tier != "handle" else "")
+    return Stretch(rows, tier, words=rows[0].text if tier != "handle" else "", shown=every)
 
 
 def read(stretch: Stretch, reader: Reader | None, did: Callable[[], None] = lambda: None) -> str | None:
@@ -108,28 +113,33 @@ def read(stretch: Stretch, reader: Reader | None, did: Callable[[], None] = lamb
 
 def report(stretch: Stretch, text: str | None, first: int, last: int) -> dict[str, Any]:
     """A stretch's turns within `first`..`last` beside what was read of them; `diff` is None where nobody read."""
-    sources = [_source(t.text, stretch) for t in stretch.turns]
-    parts = diffs.by_part(sources, text) if text is not None else [None] * len(sources)
+    parts = dict(zip(stretch.shown, _diffs(stretch, text), strict=True))
     return {
         "turns": [stretch.turns[0].number, stretch.turns[-1].number],
         "tier": stretch.tier,
         "images": len(stretch.pages),
         "read": text if stretch.pages else None,
-        "parts": list(_parts(stretch.turns, parts, first, last)),
+        "parts": [_part(t, parts, stretch) for t in stretch.turns if first <= t.number <= last],
     }
+
+
+def _diffs(stretch: Stretch, text: str | None) -> Sequence[diffs.Diff | None]:
+    """One for each turn that is shown."""
+    sources = [_source(t.text, stretch) for t in stretch.turns if t.number in stretch.shown]
+    return diffs.by_part(sources, text) if text is not None else [None] * len(sources)
+
+
+def _part(turn: Turn, parts: Mapping[int, diffs.Diff | None], stretch: Stretch) -> dict[str, Any]:
+    """A turn and what was read of it; of one that its page leaves out nothing can be."""
+    left_out = turn.number not in parts
+    found = diffs.compare(_source(turn.text, stretch), "") if left_out else parts[turn.number]
+    told = {"turn": turn.number, "role": turn.name or turn.role, "left_out": left_out}
+    return told | {"diff": found.as_dict() if found else None}
 
 
 def _source(text: str, stretch: Stretch) -> str:
     """What can be read of a turn: of a picture what is drawn there, else its text."""
     return diffs.drawn(text) if stretch.pages else text
-
-
-def _parts(
-    turns: Sequence[Turn], parts: Sequence[diffs.Diff | None], first: int, last: int
-) -> Iterator[dict[str, Any]]:
-    for turn, part in zip(turns, parts, strict=True):
-        if first <= turn.number <= last:
-            yield {"turn": turn.number, "role": turn.name or turn.role, "diff": part.as_dict() if part else None}
 
 
 def summed(spans: Sequence[dict[str, Any]]) -> dict[str, Any]:

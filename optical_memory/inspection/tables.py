@@ -344,7 +344,7 @@ def _part(part: Row, span: Row, out: Any) -> None:
         f"--- turn {part['turn']}, {safe(part['role'])}, ", output.tier(span["tier"]), f"{whole}: {share}"
     )
     out.print(line)
-    if found:
+    if found and not part["left_out"]:
         out.print(Text(" ").join(_word(w) for w in found["words"]))
         missed = [f"{s['state']} {s['string']}" for s in found["exact"] if s["state"] != "right"]
         if missed:

@@ -55,10 +55,10 @@ def test_diff_says_what_a_reader_did_not_recover(harbour: str, database: Path) -
     with OpticalMemory(database, model=MODEL, budget=BUDGET, read_only=True) as memory:
         first, last = memory.pages(harbour)[0].turns
         (stretch,) = reread.stretches(memory, harbour, first, first, None)
-    text = "\n".join(reread._source(t.text, stretch) for t in stretch.turns)
+    text = "\n".join(reread._source(t.text, stretch) for t in stretch.turns if t.number in stretch.shown)
     told = reread.report(stretch, reread.read(stretch, Blind(text)), first, last)
     assert [p["turn"] for p in told["parts"]] == list(range(first, last + 1))
-    total = reread.summed([told])
+    total = reread.summed([told | {"parts": [p for p in told["parts"] if not p["left_out"]]}])
     assert abs(total["words"]["kept"] - total["words"]["lost"]) <= 0.2 * total["words"]["kept"]
     assert total["exact"]["unread"] > 0
 
@@ -74,8 +74,8 @@ def test_diff_without_a_reader_guesses_nothing(
         (stretch,) = reread.stretches(memory, harbour, first, last, None)
     assert nobody is None
     told = reread.report(stretch, reread.read(stretch, nobody), first, last)
-    assert [p["diff"] for p in told["parts"]] == [None] * (last - first + 1)
-    assert reread.summed([told])["unread_turns"] == last - first + 1
+    assert {p["diff"] for p in told["parts"] if not p["left_out"]} == {None}
+    assert reread.summed([told])["unread_turns"] == len(stretch.shown)
 
 
 def test_diff_of_a_reader_that_is_not_here_is_an_error(harbour: str, run: Command, page: int) -> None:

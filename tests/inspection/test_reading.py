@@ -22,7 +22,7 @@ READS = {
         ["threads", "--branches"],
         {"thread", "turns", "tokens", "branch_count", "created_at", "touched_at", "branches"},
     ),
-    "show": (["show", "harbour"], {"turn", "role", "name", "tier", "tokens", "pinned", "created_at", "text"}),
+    "show": (["show", "harbour"], {"turn", "role", "name", "tier", "tokens", "pinned", "purged", "created_at", "text"}),
     "context": (
         ["context", "harbour"],
         {"thread", "model", "budget", "reserved", "tokens", "free", "text_tokens", "segments", "left_out", "reason"},
