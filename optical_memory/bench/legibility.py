@@ -45,7 +45,7 @@ BARS: Mapping[str, tuple[float, float, float]] = {  # characters per 1000 px2, s
 }
 TIMES_PEER = 3.4  # as dense as the peer, at least
 STYLES: Mapping[str, Style] = {  # what `bench legibility` draws unless told otherwise: the best of those tried
-    "vivid": Style(9, "narrow", bold=True),
+    "vivid": Style(9, "slim", bold=True),
     "clear": Style(8, "narrow", bold=True),
     "dense": Style(6, "tall", bold=True),
 }

@@ -24,9 +24,9 @@ from optical_memory.readers.blind import CHARS, Sheetful, sheetfuls
 from optical_memory.readers.calibration import Calibration, Row, choose
 from optical_memory.readers.scoring import Score, judge
 
-LADDER = (  # from the largest type to the smallest; where two faces stand at one line pitch, each won for some reader
-    "sans20b", "sans18b", "sans16b", "sans14b", "sans12b", "sans11b", "sans10b", "sans9b", "narrow9b", "sans8b",
-    "narrow8b", "sans7b", "wide6b",
+LADDER = (  # from the largest type to the smallest, in the faces that did best at each line pitch
+    "sans20b", "sans18b", "sans16b", "sans14b", "sans12b", "sans11b", "sans10b", "slim9b", "narrow9b", "sans8b",
+    "narrow8b", "sans7b", "tall6b",
 )  # fmt: skip
 PAGES = 4  # of each style: about 95 codes and 180 exact strings
 HOPELESS = 0.85  # of characters: below the least that a tier may keep, smaller type is not tried

@@ -213,6 +213,15 @@ def test_the_ledger_sets_what_was_spent_beside_every_other_way():
     assert json.loads(json.dumps(book.to_json()))["ratio"] == round(book.ratio, 4)
 
 
+def test_the_form_of_a_ledger_for_other_programs_is_this():
+    """Tokens by what they cost, money, cache reads and writes, and automatic recall within them, for each way."""
+    told_of = ledger(trim(told(made(20)), 20_000), made(20), OPUS, 32_000).to_json()
+    assert set(told_of) == {"spent", "instead", "ratio", "saved", "assumptions"}
+    bill_keys = {"calls", "fresh", "read", "written", "output", "recalled", "over", "money", "recalled_money", "input"}
+    assert all(set(one) == bill_keys for one in (told_of["spent"], *told_of["instead"].values()))
+    assert set(told_of["saved"]) == set(told_of["instead"])
+
+
 def test_the_ratio_counts_everything_that_was_sent():
     """Recalled text and labels are in a call's tokens, so they lower the ratio; there is no other ratio."""
     turns = [TurnSize(1_000)] * 4

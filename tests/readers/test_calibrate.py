@@ -145,7 +145,7 @@ def test_a_calibration_of_another_renderer_warns(tmp_path: Path) -> None:
     [
         ("20,16", ["sans20b", "sans16b"]),
         ("12, 15-17", ["sans17b", "sans16b", "sans15b", "sans12b"]),
-        ("9", ["sans9b", "narrow9b"]),
+        ("9", ["slim9b", "narrow9b"]),
         ("narrow8b, sans12", ["sans12", "narrow8b"]),
     ],
 )
