@@ -149,8 +149,8 @@ def test_what_is_left_of_a_card_and_a_handle_is_words(client, drawn):
     assert "extract" in card["span"]["shown"]["words"]
     assert "recall_memory" in handle["span"]["shown"]["words"]
     assert handle["span"]["images"] == card["span"]["images"] == []
-    assert 0 < card["difference"]["diff"]["share"] < 1
-    assert handle["difference"]["diff"]["share"] == 0
+    assert 0 < card["difference"]["sum"]["words"]["kept"] < sum(card["difference"]["sum"]["words"].values())
+    assert handle["difference"]["sum"]["words"]["kept"] == 0
 
 
 def test_search_says_how_a_hit_is_held(client, memory):

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.looking as looking
+import optical_memory.inspection.reread as reread
 import optical_memory.inspection.web.ageing as ageing
 from optical_memory.errors import ConfigError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.inspection.web.desk import Desk
+from optical_memory.memory import Page
 from optical_memory.memory.kept import Kept
 from optical_memory.memory.state import plan_key
 from optical_memory.messages import SOURCE
@@ -26,6 +28,7 @@ from optical_memory.planning.tiers import DRAWN, TIERS, Tier
 
 if TYPE_CHECKING:
     from optical_memory.memory import Context, OpticalMemory
+    from optical_memory.readers import Reader as PageReader
     from optical_memory.storage import PlanRow, ThreadRow
 
 ROWS = 200  # turns on a page of the timeline, threads in a list
@@ -69,14 +72,23 @@ class Lookout:
 
     def search(self, query: str, thread: str | None, limit: int = 30) -> dict[str, Any]:
         """The turns that match, best first, and how each is held now."""
-        with self.desk.memory(thread).store.read() as reader:
-            names = [thread] if thread else [row.key for row in reader.threads()]
+        names = [thread] if thread else self._best(query, limit)
         found = [h for n in names for h in looking.hits(self.desk.memory(n), query, n, limit)] if query.strip() else []
         hits = sorted(found, key=lambda h: (-h["score"], h["thread"], h["turn"]))[:limit]
         known = {name: _stretches(self.desk.memory(name), name) for name in {h["thread"] for h in hits}}
         for hit in hits:
             hit["tier"] = _tier_of(known[hit["thread"]], hit["turn"])
         return {"query": query, "thread": thread, "hits": hits}
+
+    def _best(self, query: str, limit: int) -> list[str]:
+        """The threads that have the best hits: only their turns need be read."""
+        with self.desk.memory().store.read() as reader:
+            found = [
+                (-hit.score, row.key)
+                for row in (reader.threads() if query.strip() else ())
+                for hit in reader.search(reader.path(row), query, limit=limit)
+            ]
+        return list(dict.fromkeys(name for _, name in sorted(found)[:limit]))
 
     # ----------------------------------------------------------------------------------------- one thread
 
@@ -147,41 +159,36 @@ class Lookout:
         return have if have is not None else self._images.put(key, ageing.images(memory, thread, span, _named(tier)))
 
     def difference(self, thread: str, number: int, tier: str) -> dict[str, Any]:
-        """The source of a span beside what is left of it at a tier: read by an OCR engine where it is a picture."""
-        from optical_memory.inspection.diffs import compare
-
+        """The turns of a span beside what is left of them at a tier: read by an OCR engine where that is a picture."""
         memory = self.desk.memory(thread)
         span = self._held(memory, thread, number)
-        source = "\n".join(row.text for row in span.rows)
-        reader, read = self._reading(memory, thread, number, span, _named(tier), source)
-        told = {
-            "thread": thread,
-            "turns": [span.known.first, span.known.last],
-            "tier": tier,
-            "reader": reader,
-            "read": read,
-        }
-        return told | (
-            {"diff": compare(_as_drawn(source, tier), read).as_dict()} if read is not None else {"diff": None}
-        )
+        stretch = self._stretch(memory, thread, number, span, tier)
+        reader = reread.engine(None, memory) if stretch.pages else None
+        told = reread.report(stretch, self._reading(stretch, reader), span.known.first, span.known.last)
+        name = reader.name if reader else None
+        return {"thread": thread, "reader": name, "spans": [told], "sum": reread.summed([told])}
 
-    def _reading(
-        self, memory: OpticalMemory, thread: str, number: int, span: ageing.Held, tier: Tier, source: str
-    ) -> tuple[str, str | None]:
-        """Who read, and what; None where nobody can read pictures here."""
-        if tier == "text":
-            return "word for word", source
-        if tier not in DRAWN:
-            return "what is left in words", (span.known.card if tier == "card" else "") or ""
-        pictures = self.pictures(thread, number, tier)
-        reader = _ocr(memory)
-        if reader is None or not pictures:
-            return "nobody", None
-        key = (reader.name, *(hashlib.sha256(png).hexdigest() for png in pictures))
-        read = self._read.get(key)
-        if read is None:
-            read = self._read.put(key, "\n".join(reader.read(png) for png in pictures))
-        return reader.name, read
+    def _stretch(self, memory: OpticalMemory, thread: str, number: int, span: ageing.Held, tier: str) -> reread.Stretch:
+        """The span as it would be read back at a tier."""
+        known = span.known
+        turns = tuple(memory.turns(thread, first=known.first, last=known.last))
+        pages = tuple(
+            Page(span.page or 0, (known.first, known.last), tier, *looking.pixels(png), 0, "", png, part)
+            for part, png in enumerate(self.pictures(thread, number, tier))
+        )
+        left = {"text": "\n".join(t.text for t in turns), "card": known.card}
+        look = known.looks.get(_named(tier)) if tier in DRAWN else None
+        gone = {n for first, last in (look.left if look else ()) for n in range(first, last + 1)}
+        shown = tuple(t.number for t in turns if t.number not in gone)
+        return reread.Stretch(turns, tier, pages, left.get(tier, ""), shown)
+
+    def _reading(self, stretch: reread.Stretch, reader: PageReader | None) -> str | None:
+        """What is read of it; pictures that were read once are not read again."""
+        if reader is None:
+            return reread.read(stretch, None)
+        key = (reader.name, *(hashlib.sha256(page.png).hexdigest() for page in stretch.pages))
+        have = self._read.get(key)
+        return have if have is not None else self._read.put(key, reread.read(stretch, reader) or "")
 
     # ----------------------------------------------------------------------------------------- the next call
 
@@ -399,26 +406,6 @@ def _schedule(memory: OpticalMemory) -> dict[str, Any]:
     schedule = memory.settings().schedule
     stairs: Callable[[], Any] = lambda: [[s.tier, s.unit, s.amount] for s in schedule.stairs]  # type: ignore[attr-defined]  # noqa: E731
     return {"name": getattr(schedule, "name", "callable"), "stairs": stairs() if hasattr(schedule, "stairs") else None}
-
-
-def _as_drawn(source: str, tier: str) -> str:
-    """What can be read at all: a page shows JSON as a table and repeated lines once."""
-    from optical_memory.inspection.diffs import drawn
-
-    return drawn(source) if tier in DRAWN else source
-
-
-def _ocr(memory: OpticalMemory) -> Any:
-    """An OCR engine that is installed here, reading at the size at which the model is served; None without one."""
-    from optical_memory.errors import MissingExtraError
-    from optical_memory.readers import reader
-
-    for name in ("ocr:tesseract", "ocr:rapidocr"):
-        try:
-            return reader(name, of=memory.settings().profile)
-        except MissingExtraError:
-            continue
-    return None
 
 
 __all__ = ["Lookout"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable
 
@@ -34,6 +35,7 @@ def serve(
     link = f"http://{_bracketed(host)}:{taken}{ENTER}?token={app.token}"
     say(link)
     note("Good once, for one browser. Stop with Ctrl+C.")
+    threading.Thread(target=_warm, daemon=True).start()
     if open_browser:
         webbrowser.open(link)
     config = uvicorn.Config(
@@ -43,6 +45,14 @@ def serve(
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         app.close()
+
+
+def _warm() -> None:
+    """Load what drawing needs before somebody waits for it."""
+    from optical_memory.pages import Sheet, Style, TurnText, layout, render_page
+
+    for page in layout([TurnText(1, "user", "hello")], Style(9), Sheet(256, 64)):
+        render_page(page)
 
 
 def bound(host: str, port: int | None) -> socket.socket:
