@@ -30,9 +30,10 @@ from optical_memory.cost.ledger import LEARNED
 from optical_memory.errors import BudgetError, ConfigError, StoreError, ThreadNotFoundError
 from optical_memory.memory.accounts import ThreadLedger, account, sizes
 from optical_memory.memory.assemble import Context
+from optical_memory.memory.kept import Kept
 from optical_memory.memory.pictures import PNGs
 from optical_memory.memory.show import Contexts, Shown
-from optical_memory.memory.state import load, plan_key, sealed
+from optical_memory.memory.state import Seen, load, plan_key, sealed
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
 from optical_memory.memory.view import View
 from optical_memory.messages import Turn, as_given, from_stored, injected, read
@@ -95,6 +96,7 @@ class OpticalMemory:
         self.store = Store(str(url), lock_timeout=lock_timeout, read_only=read_only)
         self._show = Shown()
         self._contexts = Contexts()
+        self._seen: Seen = Kept(32)  # plans in force, with their pages
         self._called: dict[str, datetime] = {}  # when a context of this process was last sent
         self._books = books.Books()
         calibrated = self.config.profile is not None and bool(self.profile)  # a file that cannot be used is told of now
@@ -357,7 +359,7 @@ class OpticalMemory:
             row, path = self._path(reader, thread, upto)
             kept_here = not dry and (upto == row.length or (mine_to_keep and upto is None))
             spoken_for = reserved + self._margin(settings)
-            state, standing = load(reader, path, settings, spoken_for, now, mine_to_keep)
+            state, standing = load(reader, path, settings, spoken_for, now, mine_to_keep, seen=self._seen)
             if kept_here and not mine_to_keep and current_tokens(state, settings) + spoken_for > settings.budget:
                 state, standing = load(reader, path, settings, spoken_for, now, False, blank=True)
         still = standing is not None and not mine_to_keep  # another model's plan stands until it no longer fits
@@ -373,7 +375,7 @@ class OpticalMemory:
         if proposal is not None and kept_here and mine_to_keep and self._faded(row, path, settings, spoken_for, now):
             with self.store.read() as reader:
                 row, path = self._path(reader, thread, upto)
-                state, standing = load(reader, path, settings, spoken_for, now, True)
+                state, standing = load(reader, path, settings, spoken_for, now, True, seen=self._seen)
             settled, proposal = (state.plan, standing), None
         view = View(thread, row, path, state, settings, settled[0], proposal, settled[1], why, reserved)
         if kept_here and mine_to_keep:
@@ -410,6 +412,7 @@ class OpticalMemory:
         """Let go of what this process keeps, and overwrite in the file what was deleted."""
         self._show.drop()
         self._contexts.drop()
+        self._seen.drop()
         return self.store.erase()
 
     def _margin(self, settings: Settings) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from optical_memory.memory.kept import Kept
 from optical_memory.memory.pictures import Picture
 from optical_memory.pages import renderers
 from optical_memory.planning.context import Plan
@@ -29,14 +31,16 @@ def sealed_as(settings: Settings) -> str:
 
 
 def load(
-    reader: Reader, path: Path, settings: Settings, reserved: int, now: datetime, ladder: bool, *, blank: bool = False
-) -> tuple[State, PlanRow | None]:
-    """The thread's state on this path, and the plan in force (None before the first, and where `blank` asks for it)."""
+    reader: Reader, path: Path, settings: Settings, reserved: int, now: datetime, ladder: bool, *, blank: bool = False,
+    seen: Seen | None = None,
+) -> tuple[State, PlanRow | None]:  # fmt: skip
+    """The thread's state on this path, and the plan in force (None before the first, and where `blank` asks for it).
+
+    `seen` keeps what was read for a plan: its pages stay as they are for as long as it is in force.
+    """
     key = plan_key(settings)
     standing = None if blank else reader.plan(path, key)
-    plan = Plan.from_json(standing.body) if standing else Plan()
-    pages = _pages(reader, path, plan, standing)
-    spans = [_known(reader, path, page, tier, settings) for page, tier in _shown(pages, plan, standing)]
+    plan, spans = _in_force(reader, path, standing, settings, seen)
     fresh = reader.turns(path, plan.through + 1)
     anchor = next((t.number for t in reversed(fresh) if t.role == "user"), standing.anchor if standing else 0)
     spans = _with_gaps(plan, _strengthened(reader, path, spans, plan, standing, anchor, settings))
@@ -44,6 +48,25 @@ def load(
     extra = sum(r.tokens for r in recalled if r.anchor > plan.through)  # what a step has sealed took its own along
     state = State(end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, extra, ladder)
     return state, standing
+
+
+def _in_force(
+    reader: Reader, path: Path, standing: PlanRow | None, settings: Settings, seen: Seen | None
+) -> tuple[Plan, list[Known]]:  # fmt: skip
+    """A plan, and the spans that it shows, with those that were sealed after it."""
+    same = (standing.id if standing else 0, sealed_as(settings))
+    held = seen.get(same) if seen and standing else None
+    if held is None:
+        plan = Plan.from_json(standing.body) if standing else Plan()
+        pages = reader.pages_by_id(s.page for s in plan.segments if s.page is not None)
+        shown = [_known(reader, path, page, tier, settings) for page, tier in _shown(pages, plan, standing)]
+        held = (plan, tuple(shown))
+        if seen and standing:
+            seen.put(same, held)
+    plan, known = held
+    later = reader.pages(path, from_number=plan.through + 1)
+    fresh = [_known(reader, path, page, tier, settings) for page, tier in _shown(later, plan, standing)]
+    return plan, sorted([*known, *fresh], key=lambda s: s.first)
 
 
 def sealed(reader: Reader, path: Path, settings: Settings) -> list[tuple[PageRow, Known]]:
@@ -63,15 +86,6 @@ def held(reader: Reader, path: Path, number: int, settings: Settings) -> tuple[P
     plan = Plan.from_json(standing.body) if standing else Plan()
     _, tier = _shown([page], plan, standing)[0]
     return page, _known(reader, path, page, tier, settings)
-
-
-def _pages(reader: Reader, path: Path, plan: Plan, standing: PlanRow | None) -> list[PageRow]:
-    """The pages that the plan shows; all of them where there is no plan yet."""
-    if standing is None:
-        return reader.pages(path)
-    shown = reader.pages_by_id(s.page for s in plan.segments if s.page is not None)
-    later = reader.pages(path, from_number=plan.through + 1)
-    return sorted({p.id: p for p in (*shown, *later)}.values(), key=lambda p: p.first)
 
 
 def _shown(pages: Sequence[PageRow], plan: Plan, standing: PlanRow | None) -> list[tuple[PageRow, Tier]]:
@@ -177,7 +191,12 @@ def _strengthened(
     marked = [t for t in ever if t.pinned or _again(t, since)]
     spans = sorted([*spans, *_reopened(reader, path, spans, marked, settings)], key=lambda s: s.first)
     out = []
+    numbers = [t.number for t in ever]
     for known in spans:
+        touched = bisect_left(numbers, known.first) < bisect_right(numbers, known.last)
+        if not touched and not known.told and _guard(known, (), anchor) == known.guard:
+            out.append(known)
+            continue
         span = _with_recalled(reader, path, known, ever, settings)
         mine = [t for t in marked if span.first <= t.number <= span.last]
         pinned = _copies(reader, path, span, {t.number: copy_of(t) for t in mine if t.pinned and not t.purged}, plan)
@@ -244,5 +263,7 @@ def _guard(span: Known, marked: Sequence[TurnRow], anchor: int) -> int:
 def _time(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
+
+Seen = Kept[tuple[int, str], tuple[Plan, tuple[Known, ...]]]
 
 __all__ = ["details", "held", "load", "picture_json", "plan_key", "sealed", "sealed_as", "tiers_of"]
