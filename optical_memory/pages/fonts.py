@@ -41,8 +41,12 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script that can be drawn: the code points that are its own, letters that show how high and deep its ink reaches
-    (they fill a line), the weight on the font's axis, and whether Raqm must shape it."""
+    """A script that can be drawn: the code points that are its own, letters that fill a line from top to bottom, the
+    weight on the font's axis, and whether Raqm must shape it.
+
+    What reaches further than these letters is squeezed: larger letters under squeezed marks were read better at the same
+    cost than smaller ones with all marks in their places (Thai 0.977 against 0.855 at 12 pixels, LOG.md).
+    """
 
     name: str
     ranges: Ranges
@@ -62,11 +66,11 @@ SCRIPTS = (
     Script(
         "arabic",
         ((0x600, 0x604), (0x606, 0x61B), (0x61D, 0x6FF), (0x750, 0x77F), (0x8A0, 0x8FF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFC)),
-        "أكلإجعيچگ", rtl=True,
+        "كلير", rtl=True,
     ),
     Script("hebrew", ((0x591, 0x5F4), (0xFB1D, 0xFB4F)), "לךקשץ", rtl=True),
-    Script("devanagari", ((0x900, 0x97F), (0xA8E0, 0xA8FF)), "कीर्हूदृ"),
-    Script("thai", ((0xE01, 0xE5B),), "ป่ฎูโี๊"),
+    Script("devanagari", ((0x900, 0x97F), (0xA8E0, 0xA8FF)), "कह"),
+    Script("thai", ((0xE01, 0xE5B),), "ป่ฎ"),
     Script("emoji", ((0x2000, 0x2BFF), (0x3030, 0x3030), (0x303D, 0x303D), (0x1F000, 0x1FAFF)), "😀🚀✅", 400),
 )  # fmt: skip
 NAMES = tuple(script.name for script in SCRIPTS)

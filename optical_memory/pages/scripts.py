@@ -24,14 +24,9 @@ from optical_memory.pages.fonts import JOINER, NAMES, Run, fonts
 from optical_memory.pages.sheets import LARGEST, Style
 
 LETTERS = 10  # of an Arabic word that are drawn as one; a longer word is parted, its letters still joined
-STRAY = 0.02  # of a page's characters: up to this share other scripts are drawn as codes, rather than all of it larger
-PITCH = {
-    "han": 1.5,
-    "arabic": 1.5,
-    "hebrew": 1.2,
-    "devanagari": 1.5,
-    "thai": 1.5,
-}  # of the pitch that Latin letters need
+STRAY = 0.02  # of a page's characters: up to this share other scripts do not make all of it larger
+PITCH = {"han": 1.4, "arabic": 1.4, "hebrew": 1.1, "devanagari": 1.4, "thai": 1.4}  # of what Latin needs, as measured
+READ = {"han": 9, "arabic": 8, "hebrew": 8, "devanagari": 9, "thai": 10}  # pixels from which 90 % are read
 AR, AR_MARKS, HE_MARKS, TH_MARKS = marks.ARABIC, marks.ARABIC_MARKS, marks.HEBREW_MARKS, marks.THAI_MARKS
 DEV, DEV_MARKS, TONE = marks.DEVANAGARI, marks.DEVANAGARI_MARKS, "[\U0001f3fb-\U0001f3ff]"
 UNIT = re.compile(
@@ -88,9 +83,12 @@ def _word(unit: str) -> bool:
 
 
 def fitted(style: Style, texts: Iterable[str]) -> Style:
-    """The style in which a page of these texts is drawn: as it is for what the atlas has, with emoji where there are any,
-    and at a larger pitch (as `PITCH` measured for the scripts that it holds) where more than a stray word is in another
-    script that the fonts at hand draw. A page has one pitch."""
+    """The style in which a page of these texts is drawn; a page has one pitch.
+
+    It stays as it is for what the atlas has, gets emoji where there are any, and a larger pitch (`PITCH`) where more than a
+    stray word (`STRAY`) is in another script that the fonts at hand draw. A stray word is drawn at the pitch that there
+    is, if it can be read there (`READ`), else as codes.
+    """
     if style.scripts == "s":
         return style
     held, chars = np.zeros(len(NAMES), np.int64), 0
@@ -99,9 +97,11 @@ def fitted(style: Style, texts: Iterable[str]) -> Style:
         if not text.isascii():
             held += _held(text)
     names = {name for name, count in zip(NAMES, held, strict=True) if count and name in PITCH}
-    if names and sum(held[NAMES.index(name)] for name in names) > STRAY * chars:
+    if sum(held[NAMES.index(name)] for name in names) > STRAY * chars:
         pitch = math.ceil(style.size * max(PITCH[name] for name in names))
         return replace(style, scripts="s", raised=min(pitch, LARGEST) if pitch > style.size else 0)
+    if names and all(style.size >= READ[name] for name in names):
+        return replace(style, scripts="s")
     return replace(style, scripts="e") if held[NAMES.index("emoji")] else style
 
 
@@ -145,7 +145,7 @@ def _kinds(parts: Sequence[str]) -> list[str]:
     kinds, inside = [], False
     for part in parts:
         inside = inside or part == marks.CODE[0]
-        kinds.append("L" if inside else _kind(part))
+        kinds.append("code" if inside else _kind(part))
         inside = inside and part != marks.CODE[1]
     return kinds
 
@@ -164,9 +164,9 @@ def _numbers(kinds: list[str], side: str) -> list[str]:
     found: list[str] = []
     strong = side
     for i, kind in enumerate(kinds):
-        if kind in {"L", "R", "AL"}:
-            strong = kind
-            found.append("L" if kind == "L" else "R")
+        if kind in {"L", "R", "AL", "code"}:
+            strong = "L" if kind == "code" else kind
+            found.append("L" if strong == "L" else "R")
         elif kind == "AN" or _number(kinds, i):
             arabic = kind == "AN" or strong == "AL" or (kind == "CS" and kinds[i - 1] == "AN")
             found.append("AN" if arabic else "L" if strong == "L" else "EN")
