@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ class MemoryConfig(BaseModel):
     budget     tokens of a whole model call by the model's own price rules; None: from the model, at most 32,000
     keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); at most a third of a step
     schedule   how age lowers the tier: "staircase", "half_life", "never", a DecaySchedule (its JSON) or a callable
+    tiers      styles of your own for drawn tiers, such as {"vivid": "sans10", "dense": "wide6b"} (or Style values): they
+               stand above the profile's
     retain     "forever", or the tier at which the text of a page goes for good and its picture is all that is kept:
                "vivid", "clear", "dense" or "card" (see OpticalMemory.explain)
     recall     tokens that automatic recall may spend on a call: ("tokens", n); 0 switches it off
@@ -38,6 +41,7 @@ class MemoryConfig(BaseModel):
     budget: int | None = Field(default=None, ge=1)
     keep: tuple[Literal["turns", "tokens"], int] = ("tokens", 4_000)
     schedule: Any = "staircase"
+    tiers: dict[Literal["vivid", "clear", "dense"], str] = Field(default_factory=dict)
     retain: Literal["forever", "vivid", "clear", "dense", "card"] = "forever"
     recall: tuple[Literal["tokens"], int] = ("tokens", 1_500)
     low_mark: float = Field(default=0.6, ge=0.3, le=1.0)
@@ -60,12 +64,25 @@ class MemoryConfig(BaseModel):
             raise ValueError("give 0 or more")
         return value
 
-    @field_validator("schedule")
+    @field_validator("schedule", mode="before")
     @classmethod
     def _schedule(cls, value: Any) -> Any:
+        """A table of stairs, as in TOML ({"clear": ["turns", 60]}), becomes the text that a schedule is written as."""
+        if isinstance(value, Mapping):
+            return _stairs(value)
         if not callable(value) and not isinstance(value, str):
-            raise ValueError("give staircase, half_life, never, a DecaySchedule or a callable")
+            raise ValueError("give staircase, half_life, never, a DecaySchedule, a table of stairs or a callable")
         return value
+
+    @field_validator("tiers", mode="before")
+    @classmethod
+    def _tiers(cls, value: Any) -> Any:
+        """Styles by their keys."""
+        return (
+            {tier: getattr(style, "key", style) for tier, style in value.items()}
+            if isinstance(value, Mapping)
+            else value
+        )
 
     def public(self) -> dict[str, Any]:
         """The settings as JSON-safe values; a callable schedule is given by its name."""
@@ -102,6 +119,17 @@ def from_toml(path: str | Path) -> MemoryConfig:
         return make(**_beside(Path(path), _tupled(table)))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _stairs(table: Mapping[str, Any]) -> str:
+    """A table of tiers and the ages at which they begin, one or several each, as the JSON text of a schedule."""
+    several = {
+        tier: after if isinstance(after, list | tuple) and after and isinstance(after[0], list | tuple) else [after]
+        for tier, after in table.items()
+    }
+    return json.dumps(
+        {"name": "staircase", "stairs": [[tier, after] for tier, many in several.items() for after in many]}
+    )
 
 
 def _tupled(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from optical_memory.memory.accounts import ThreadLedger, account, sizes
 from optical_memory.memory.assemble import Context
 from optical_memory.memory.kept import Kept
 from optical_memory.memory.pictures import PNGs
+from optical_memory.memory.restyle import restyled
 from optical_memory.memory.show import Contexts, Shown
 from optical_memory.memory.state import Seen, load, plan_key, sealed
 from optical_memory.memory.values import Change, Forgotten, Hit, Page, Remembered, Stats, Step, ThreadInfo
@@ -99,6 +100,8 @@ class OpticalMemory:
         self._seen: Seen = Kept(32)  # plans in force, with their pages
         self._called: dict[str, datetime] = {}  # when a context of this process was last sent
         self._books = books.Books()
+        named(self.config.schedule)  # what cannot be used is told of now
+        _ = self.profile if self.config.tiers else None
         calibrated = self.config.profile is not None and bool(self.profile)  # a file that cannot be used is told of now
         told_of = calibrated or given is not None or bool(self.config.model and known_model(self.config.model))
         if self.config.strict and not told_of:
@@ -149,7 +152,10 @@ class OpticalMemory:
 
     @cached_property
     def profile(self) -> Profile:
-        """What the memory's own model reads and costs."""
+        """What the memory's own model reads and costs, with the tiers of the memory's own where it was given some."""
+        return restyled(self._told_profile(), self.config.tiers)
+
+    def _told_profile(self) -> Profile:
         if self._given_profile is not None or self.config.profile is None:
             return self._given_profile or profile(self.config.model or "unknown")
         from optical_memory.readers import load_profile
@@ -393,7 +399,9 @@ class OpticalMemory:
         if not self._own(settings):
             return keep.store_beside(self.store, row, path, state, settings, proposal, why, now)
         images = keep.render(self.store, path, state, proposal)
-        return keep.store_proposal(self.store, row, path, state, settings, proposal, images, why, now)
+        return keep.store_proposal(
+            self.store, row, path, state, settings, proposal, images, why, now, config=self.config.public()
+        )
 
     def _faded(self, row: ThreadRow, path: Path, settings: Settings, reserved: int, now: datetime) -> int:
         """Take the text of what has fallen to the tier `retain` away; of how many turns. What fails is tried at the next step."""

@@ -87,11 +87,11 @@ def _without_text(reader: Reader, span: Known, look: Look, ready: Mapping[int, M
 
 def store_proposal(
     store: Store, row: ThreadRow, path: Path, state: State, settings: Settings, proposal: Proposal, images: Images,
-    reason: str, at: datetime, fading: Sequence[Fading] = (),
+    reason: str, at: datetime, fading: Sequence[Fading] = (), config: Any = None,
 ) -> tuple[Plan, PlanRow] | None:  # fmt: skip
     """Store pages, images, tiers, plan and log in one transaction; None if the thread has changed meanwhile.
 
-    The text of what is `fading` goes in the same transaction.
+    The text of what is `fading` goes in the same transaction; `config` is kept with the thread if it is another than before.
     """
     with store.write() as writer:
         now = writer.thread(row.key)
@@ -110,6 +110,8 @@ def store_proposal(
         gone = _purge(writer, now, fading, plan_row.id) if fading else 0
         if logged or gone:
             writer.log_step(now, path, reason=reason, changes=logged, at=at, plan_id=plan_row.id, purged=gone)
+        if config is not None and now.config != config:
+            writer.set_config(now.id, config)
         writer.touch(now.id, at)
     return plan, plan_row
 

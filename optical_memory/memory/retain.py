@@ -19,7 +19,7 @@ from optical_memory.errors import BudgetError
 from optical_memory.memory.keep import Fading
 from optical_memory.memory.pictures import Picture, PNGs, draw
 from optical_memory.memory.state import load, picture_json, tiers_of
-from optical_memory.pages import Sheet, Style, TurnText, drawable, measure
+from optical_memory.pages import Sheet, Style, TurnText, drawable, fitted, measure
 from optical_memory.planning.context import READABLE, Plan, card_line
 from optical_memory.planning.propose import propose
 from optical_memory.planning.seal import DRAWABLE, sheet_for, smaller
@@ -172,6 +172,7 @@ def _drawn(turns: Sequence[TurnText], settings: Settings, tier: Tier, held: floa
 
 
 def _measured(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Look:
+    style = fitted(style.plain, [t.text for t in turns])
     return Look(style, sheet, tuple((w, h) for _, _, w, h in measure(turns, style, sheet)))
 
 
@@ -191,7 +192,7 @@ def _smaller(record: Picture, tier: Tier, settings: Settings) -> dict[Tier, Pict
 
 def _reduced(size: tuple[int, int], record: Picture, style: Style) -> tuple[int, int]:
     """As much smaller as the type of the tier is, on the grid by which the provider counts."""
-    factor = style.size / record.style.size
+    factor = style.size / record.style.plain.size
     step = record.sheet.step if record.sheet.crop else 1
     width, height = (max(step, step * ceil(side * factor / step - 0.25)) for side in size)
     return min(size[0], width), min(size[1], height)
