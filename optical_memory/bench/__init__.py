@@ -11,15 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optical_memory.bench.recall import build
+    from optical_memory.bench.recall import build, build_asked
 
-__all__ = ["build"]
+__all__ = ["build", "build_asked"]
 
 
 def __getattr__(name: str) -> Any:
-    """The builder loads when it is asked for: the command line's --help comes by here too."""
-    if name != "build":
+    """The builders load when they are asked for: the command line's --help comes by here too."""
+    if name not in __all__:
         raise AttributeError(f"module 'optical_memory.bench' has no attribute {name!r}")
-    from optical_memory.bench.recall import build
+    import optical_memory.bench.recall as recall
 
-    return build
+    return getattr(recall, name)

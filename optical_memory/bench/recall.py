@@ -39,10 +39,22 @@ def build(messages: Sequence[Row], budget: int, cost: Cost, reader: str = "ocr:t
         return _fitted(memory, messages, budget, cost)
 
 
-def _memory(budget: int, cost: Cost, reader: str) -> OpticalMemory:
+def build_asked(
+    messages: Sequence[Row], budget: int, cost: Cost, question: str, reader: str = "ocr:tesseract"
+) -> list[dict[str, Any]]:
+    """The same where the question is known: a part of the budget is left for what it brings back by itself."""
+    with _memory(budget, cost, reader, low_mark=UNASKED, recall=budget) as memory:
+        memory.remember("talk", [*messages, {"role": "user", "content": question}])
+        return _fitted(memory, messages, budget, cost, question)
+
+
+UNASKED = 0.5  # of the budget that is filled without looking at the question
+
+
+def _memory(budget: int, cost: Cost, reader: str, low_mark: float = 1.0, recall: int = 0) -> OpticalMemory:
     return OpticalMemory(
-        "sqlite://", profile=reading(cost, reader), count=cost.text, budget=budget, keep=("turns", 1), low_mark=1.0,
-        schedule=_ageless, facts=0.0,
+        "sqlite://", profile=reading(cost, reader), count=cost.text, budget=budget, keep=("turns", 1),
+        low_mark=low_mark, recall=("tokens", recall), schedule=_ageless, facts=0.0,
     )  # fmt: skip
 
 
@@ -80,12 +92,15 @@ def _step(heights: Sequence[int]) -> int:
     return min(b - a for a, b in pairwise(heights))
 
 
-def _fitted(memory: OpticalMemory, messages: Sequence[Row], budget: int, cost: Cost) -> list[dict[str, Any]]:
+def _fitted(
+    memory: OpticalMemory, messages: Sequence[Row], budget: int, cost: Cost, question: str | None = None
+) -> list[dict[str, Any]]:
     """The context in the benchmark's form; planned again with a little less where its own count comes out higher."""
     spare = 0
     while True:
-        context = memory.context("talk", budget=budget - spare, dry_run=True)
+        context = memory.context("talk", query=question, budget=budget - spare, dry_run=True)
         made = as_rows(context, messages)
+        made = made[:-1] if question else made  # the benchmark asks by itself
         over = tokens(made, cost) - budget
         if over <= 0:
             return made

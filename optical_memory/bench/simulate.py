@@ -254,6 +254,8 @@ class _Row:
     importance: float = 0.0
     weight: float | None = None
     pinned: bool = False
+    purged: bool = False
+    duplicate_of: int | None = None
     recalls: int = 0
     created_at: datetime | None = None
     stored_at: datetime = _LONG_AGO

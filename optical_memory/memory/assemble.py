@@ -100,7 +100,7 @@ def _blocks(segment: Segment, pictures: Pictures) -> Iterator[dict[str, Any]]:
         yield from ({"type": "image", "base64": png, "mime_type": "image/png"} for png in images)
         if not images and segment.turns:
             yield {"type": "text", "text": LOST.format(*segment.turns)}
-    elif segment.text:
+    if segment.text:
         yield {"type": "text", "text": segment.text}
 
 

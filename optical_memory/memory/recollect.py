@@ -1,66 +1,193 @@
-"""Automatic recall: old turns that the newest message asks for come back as text right before it.
+"""Automatic recall: old turns that the newest message asks for come back right before it.
 
-They stay there until the next step, so that the prefix stays as it was.
+As text, word for word; or, where that holds more of what is asked for, as one vivid page drawn for the purpose with their exact
+strings beside it. They stay there until the next step, so that the prefix stays as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+from typing import Any
 
 from optical_memory.memory.view import View
-from optical_memory.planning.context import Segment
-from optical_memory.planning.spans import copy_of
+from optical_memory.pages import measure
+from optical_memory.planning.context import PREAMBLE, Segment, ranges
+from optical_memory.planning.facts import exact_strings, rank
+from optical_memory.planning.information import MARK
+from optical_memory.planning.seal import smaller
+from optical_memory.planning.spans import Look, Settings, copy_of, turn_to_draw
 from optical_memory.storage import Reader, TurnRow
 
 THRESHOLD = 1.0  # BM25 below this is chance: one common word
-CANDIDATES = 12
+CANDIDATES = 12  # matches that are looked at, and one more for each
+TOKENS_EACH = 20  # tokens of room: a larger slice looks at more
+BESIDE = (
+    0.5  # what the turns before and after a match are worth beside it: what is asked for is often in the answer to it
+)
+STRINGS_SHARE = 0.1  # of the room for the exact strings of turns that come back as a picture
+LEGIBLE = 0.9  # share of a page that is read from which its turns need not come back as a picture
 HEAD = "[Recalled from earlier in this conversation]"
+STRINGS = "[Recalled from earlier in this conversation, above as a page. Exact strings in it:] "
 
 
 @dataclass(frozen=True, slots=True)
 class Recollection:
-    """What comes back before an anchor."""
+    """What comes back before an anchor; `look` is how it is drawn, None for text."""
 
     anchor: int
     segment: Segment
     turns: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON value from which `standing` makes the same segment."""
+        return {"turns": list(self.turns), "look": self.segment.look, "text": self.segment.look and self.segment.text}
 
 
 def standing(reader: Reader, view: View, key: str, since: int) -> list[tuple[int, Segment]]:
     """What was recalled for the anchors since the plan was made, as (anchor, segment)."""
     out = []
     for row in reader.recalled(view.path, key, since=since):
-        numbers = [int(n) for n in row.turns]
-        turns = [t for n in numbers for t in reader.turns(view.path, n, n) if not t.purged]
+        turns = [t for t in _rows(reader, view, row.turns["turns"]) if not t.purged]
         if turns:
-            text = told(turns)
-            out.append((row.anchor, Segment("recalled", (numbers[0], numbers[-1]), row.tokens, text=text)))
+            where = (turns[0].number, turns[-1].number)
+            text = row.turns["text"] if row.turns["look"] else told(turns)
+            out.append((row.anchor, Segment("recalled", where, row.tokens, text=text, look=row.turns["look"])))
     return out
 
 
+def _rows(reader: Reader, view: View, numbers: Iterable[int]) -> list[TurnRow]:
+    """The turns of these numbers, in order."""
+    return [t for first, last in ranges(sorted(set(numbers))) for t in reader.turns(view.path, first, last)]
+
+
 def find(reader: Reader, view: View, query: str, room: int) -> Recollection | None:
-    """The turns that match a query best and are not shown as text, within `room` tokens; None if none is relevant."""
-    shown = {n for s in view.plan.segments if s.kind == "text" and s.turns for n in range(s.turns[0], s.turns[1] + 1)}
-    shown |= {t.number for t in view.after()}
-    chosen: list[TurnRow] = []
-    for hit in reader.search(view.path, query, limit=CANDIDATES, exclude=shown):
-        if hit.score < THRESHOLD:
-            continue
-        turn = reader.turns(view.path, hit.number, hit.number)[0]
-        if _tokens(view, [*chosen, turn]) <= room:
-            chosen.append(turn)
-    if not chosen:
+    """What a query brings back within `room` tokens, of turns not shown as text; None if nothing is relevant."""
+    shown = {t.number for t in view.after()}
+    shown |= {n for s in view.plan.segments if s.kind == "text" and s.turns for n in range(s.turns[0], s.turns[1] + 1)}
+    limit = max(CANDIDATES, room // TOKENS_EACH)
+    hits = [h for h in reader.search(view.path, query, limit=limit, exclude=shown) if h.score >= THRESHOLD]
+    if not hits:
         return None
+    scores = _with_neighbours({h.number: h.score for h in hits}, shown, view.plan.through)
+    turns = {t.number: t for t in _rows(reader, view, scores) if not t.purged}
+    ranked = sorted(turns, key=lambda n: (-scores[n] / sqrt(len(turns[n].text) + MARK), -n))
+    words = _as_text([turns[n] for n in ranked], view, room)
+    drawn = _as_page([turns[n] for n in ranked], view, room)
+    if drawn and _worth(drawn, scores) * view.settings.profile.shares["vivid"] > _worth(words, scores):
+        return drawn
+    return words
+
+
+def _with_neighbours(scores: Mapping[int, float], shown: set[int], last: int) -> dict[int, float]:
+    """Scores of the matches and of the turns beside them, of which those shown as text are no part."""
+    out: defaultdict[int, float] = defaultdict(float, scores)
+    for number, score in scores.items():
+        for beside in (number - 1, number + 1):
+            if 0 < beside <= last and beside not in shown:
+                out[beside] += BESIDE * score
+    return dict(out)
+
+
+def _worth(found: Recollection | None, scores: Mapping[int, float]) -> float:
+    return sum(scores[n] for n in found.turns) if found else 0.0
+
+
+def _as_text(ranked: Sequence[TurnRow], view: View, room: int) -> Recollection | None:
+    """The best turns word for word, as many as fit."""
+    chosen: list[TurnRow] = []
+    for turn in ranked:
+        if _tokens(view.settings, [*chosen, turn]) <= room:
+            chosen.append(turn)
     chosen.sort(key=lambda t: t.number)
-    segment = Segment("recalled", (chosen[0].number, chosen[-1].number), _tokens(view, chosen), text=told(chosen))
-    return Recollection(view.state.anchor, segment, tuple(t.number for t in chosen))
+    return _recollection(view, chosen, _tokens(view.settings, chosen), told(chosen), None) if chosen else None
 
 
-def _tokens(view: View, turns: Sequence[TurnRow]) -> int:
-    return view.settings.text(told(sorted(turns, key=lambda t: t.number))) + view.settings.profile.message_overhead
+def _tokens(settings: Settings, turns: Sequence[TurnRow]) -> int:
+    return settings.text(told(sorted(turns, key=lambda t: t.number))) + settings.profile.message_overhead
 
 
 def told(turns: Sequence[TurnRow]) -> str:
     """Turns word for word, each with its number, speaker and date."""
     return "\n".join([HEAD, *map(copy_of, turns)])
+
+
+# --------------------------------------------------------------------------------------------- as a page
+
+
+def _as_page(ranked: Sequence[TurnRow], view: View, room: int) -> Recollection | None:
+    """The best turns that are not legible on a page already, as one page with their exact strings; None if none fits."""
+    legible = _legible(view)
+    turns = [t for t in ranked if t.number not in legible]
+    most, least = len(turns), 0
+    found: Recollection | None = None
+    while least < most:  # as many of the best as there is room for
+        middle = (least + most + 1) // 2
+        tried = _page(sorted(turns[:middle], key=lambda t: t.number), view, room)
+        if tried is None:
+            most = middle - 1
+        else:
+            least, found = middle, tried
+    return found
+
+
+def _legible(view: View) -> set[int]:
+    """The turns that the plan shows on pages that the model reads well."""
+    styles = [view.settings.profile.tiers.get(s.kind) for s in view.plan.segments]
+    pages = [
+        s
+        for s, style in zip(view.plan.segments, styles, strict=True)
+        if style and view.settings.share(style) >= LEGIBLE
+    ]
+    return {n for s in pages for first, last in s.shown for n in range(first, last + 1)}
+
+
+def _page(turns: Sequence[TurnRow], view: View, room: int) -> Recollection | None:
+    """These turns as a page; None where the model reads none, or where it does not fit."""
+    settings = view.settings
+    style = settings.profile.tiers.get("vivid")
+    if style is None or not settings.profile.vision or not settings.profile.sheet_steps:
+        return None
+    text = _strings(turns, settings, int(STRINGS_SHARE * room))
+    if not any(s.kind == "preamble" for s in view.plan.segments):
+        text = f"{PREAMBLE}\n{text}"
+    gaps = _gaps([t.number for t in turns])
+    texts = [turn_to_draw(t) for t in turns]
+    looks = []
+    for sheet in smaller(settings.profile, settings.profile.sheet_steps[-1]):
+        sizes = tuple((w, h) for _, _, w, h in measure(texts, style, sheet))
+        looks.append(Look(style, sheet, sizes, gaps))
+    look = min(looks, key=lambda k: settings.drawn(k.sizes))
+    tokens = settings.drawn(look.sizes) + settings.text(text) + settings.profile.message_overhead
+    return _recollection(view, turns, tokens, text, look.name) if tokens <= room else None
+
+
+def _strings(turns: Sequence[TurnRow], settings: Settings, room: int) -> str:
+    """What stands beside the page: that it was recalled, and exact strings of it that fit, the rarest shapes first."""
+    if settings.exact(settings.profile.tiers["vivid"]):  # type: ignore[arg-type]
+        return HEAD
+    chosen: list[str] = []
+    left = room - settings.text(STRINGS)
+    for string in rank(exact_strings("\n".join(t.text for t in turns))):
+        left -= settings.text(" · " + string)
+        if left < 0:
+            break
+        chosen.append(string)
+    return STRINGS + " · ".join(chosen) if chosen else HEAD
+
+
+def _gaps(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """The ranges between ascending numbers."""
+    return tuple((a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1)
+
+
+def _recollection(
+    view: View, turns: Sequence[TurnRow], tokens: int, text: str, look: str | None
+) -> Recollection:  # fmt: skip
+    where = (turns[0].number, turns[-1].number)
+    return Recollection(
+        view.state.anchor, Segment("recalled", where, tokens, text=text, look=look), tuple(t.number for t in turns)
+    )

@@ -21,6 +21,7 @@ from optical_memory.storage import Path, Reader
 log = logging.getLogger("optical_memory")
 
 Encoded = tuple[str, ...]  # a segment's PNGs as base64
+Drawn = tuple[tuple[int, int] | None, str | None]  # a segment's turns and look
 Found = recollect.Recollection | None
 
 
@@ -44,7 +45,9 @@ class Shown:
         segments = view.segments(told)
         images = self._pictures(reader, view, segments)
         turns = {n: list(messages) for n, messages in mine.items()} | self._texts(reader, view.path, segments, mine)
-        messages = assemble(segments, lambda s: images.get(s.turns or (0, 0), ()), lambda n: turns.get(n, ()), view.plan.floor)
+        messages = assemble(
+            segments, lambda s: images.get((s.turns, s.look), ()), lambda n: turns.get(n, ()), view.plan.floor
+        )
         made = Context(
             view.thread, messages, sum(s.tokens for s in segments), tuple(segments), left_out(segments, view.state.end),
             view.settings.budget, view.reserved, view.settings.profile.name, view.kept.id if view.kept else None,
@@ -82,19 +85,19 @@ class Shown:
             out[turn.number] = [m.model_copy() for m in kept]
         return out
 
-    def _pictures(self, reader: Reader, view: View, segments: Sequence[Segment]) -> dict[tuple[int, int], Encoded]:
-        """The images of every drawn segment: kept in this process, stored, or drawn now (for previews)."""
+    def _pictures(self, reader: Reader, view: View, segments: Sequence[Segment]) -> dict[Drawn, Encoded]:
+        """The images of every drawn segment: kept in this process, stored, or drawn now (previews, recalled pages)."""
         wanted = [s for s in segments if s.look and s.turns]
-        found = {s.turns: self._images.get(view.key(s)) for s in wanted}
-        missing = [s for s in wanted if found[s.turns] is None]
+        found = {(s.turns, s.look): self._images.get(view.key(s)) for s in wanted}
+        missing = [s for s in wanted if found[s.turns, s.look] is None]
         stored = _sound(reader, missing)
         for segment in missing:
             images = stored.get((segment.page or 0, segment.look or "")) or _drawn(reader, view, segment)
             if not images:
                 continue
             encoded = tuple(base64.b64encode(png).decode() for png in images)
-            found[segment.turns] = self._images.put(view.key(segment), encoded)
-        return {turns: images for turns, images in found.items() if turns and images}
+            found[segment.turns, segment.look] = self._images.put(view.key(segment), encoded)
+        return {drawn: images for drawn, images in found.items() if images}
 
 
 def _drawn(reader: Reader, view: View, segment: Segment) -> pictures.PNGs:

@@ -88,7 +88,7 @@ class View:
         """A segment's images drawn from the text."""
         first, last = segment.turns or (0, 0)
         known = self._known(first, last)
-        rows = reader.turns(self.path, first, last)
+        rows = [row for a, b in segment.shown for row in reader.turns(self.path, a, b)]
         if known is not None and known.purged:
             return self._left(reader, known, segment)
         look = known.looks.get(segment.kind) if known is not None else None  # type: ignore[call-overload]
