@@ -123,7 +123,9 @@ def test_pages_are_drawn_in_the_tiers_of_ones_own(tmp_path):
 def test_ids_are_not_taken_to_be_safe_in_smaller_type_than_was_measured():
     """But they are in larger type."""
     measured = replace(profile("ocr:tesseract"), exact={"vivid": True, "clear": True, "dense": False})
-    with OpticalMemory("sqlite://", profile=measured, tiers={"vivid": "sans18", "clear": "sans5"}) as memory:
+    with OpticalMemory(
+        "sqlite://", profile=measured, tiers={"vivid": "sans18", "clear": "sans5", "dense": "sans5"}
+    ) as memory:
         assert dict(memory.profile.exact) == {"vivid": True, "clear": False, "dense": False}
 
 
