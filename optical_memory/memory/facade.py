@@ -454,7 +454,7 @@ class OpticalMemory:
         """Store what came back by itself, so that it stands there in every later call of the run."""
         with self.store.write() as writer:
             writer.put_recalled(
-                view.row, view.path, anchor=found.anchor, key=plan_key(view.settings), turns=list(found.turns),
+                view.row, view.path, anchor=found.anchor, key=plan_key(view.settings), turns=found.to_json(),
                 tokens=found.segment.tokens, at=self._clock(),
             )  # fmt: skip
 
