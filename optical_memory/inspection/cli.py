@@ -203,8 +203,9 @@ def threads(
     """List the threads, the one used last first or as --sort says."""
     from optical_memory.inspection import looking, tables
 
-    with opening.reading(db) as memory:
-        found = looking.threads(memory, match, limit, branches, sort)
+    opening.existing(db)
+    with opening.store(db, read_only=True) as store:
+        found = looking.threads(opening.Bare(store), match, limit, branches, sort)
     output.show(found, json, tables.threads)
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,6 +190,13 @@ def confirmed(what: str, yes: bool, ask: Callable[[str], bool]) -> None:
         raise RefusedError(f"this would {what}, and nobody is here to be asked: pass --yes to agree beforehand")
     if not ask(f"{what[0].upper()}{what[1:]}?"):
         raise RefusedError("nothing was changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A store where a memory is not needed."""
+
+    store: Store
 
 
 @contextmanager
