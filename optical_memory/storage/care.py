@@ -71,14 +71,20 @@ def _images(connection: sa.Connection) -> Iterator[str]:
 
 
 def stats(reader: Reader) -> dict[str, Any]:
-    """Rows of each table, and of SQLite the pages of the file, those that are free, and how it writes."""
+    """Rows of each table, and the state of the file."""
     connection = reader._connection
     count = sa.select(sa.func.count())
     told = {"rows": {t.name: int(connection.scalar(count.select_from(t)) or 0) for t in metadata.sorted_tables}}
+    return told | file_state(reader)
+
+
+def file_state(reader: Reader) -> dict[str, Any]:
+    """Of SQLite the pages of the file, those that are free, and how it writes; found without counting rows."""
+    connection = reader._connection
     if connection.dialect.name != "sqlite":
-        return told
+        return {}
     names = ("page_size", "page_count", "freelist_count", "journal_mode", "auto_vacuum", "secure_delete")
-    return told | {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
+    return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
 
 
 def _records(connection: sa.Connection) -> Iterator[str]:
