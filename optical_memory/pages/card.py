@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,13 +99,16 @@ class Sentence:
 
 def _sentences(turn: TurnText, index: int) -> Iterator[Sentence]:
     """Sentences that are words rather than data, the first of a user's turn with a bonus."""
-    place = 0
-    for part in SPLIT.split(turn.text):
-        text = _clipped(part.strip(), LONGEST)
-        if len(text) >= 8 and not DATA.search(text):
-            early = 1.0 if place == 0 and turn.role == "user" and len(text) >= 30 else 0.0
-            yield Sentence(index, place, text, ROLE.get(turn.role, 0.3) * (early + _weight(text)))
-            place += 1
+    for place, (text, weight) in enumerate(_weighed(turn.text)):
+        early = 1.0 if place == 0 and turn.role == "user" and len(text) >= 30 else 0.0
+        yield Sentence(index, place, text, ROLE.get(turn.role, 0.3) * (early + weight))
+
+
+@lru_cache(maxsize=1024)
+def _weighed(text: str) -> tuple[tuple[str, float], ...]:
+    """The sentences of a text and what they weigh; kept, since planning looks at the same turns on several pages."""
+    parts = [_clipped(part.strip(), LONGEST) for part in SPLIT.split(text)]
+    return tuple((part, _weight(part)) for part in parts if len(part) >= 8 and not DATA.search(part))
 
 
 def _weight(text: str) -> float:

@@ -378,7 +378,7 @@ def with_labels(page: Layout) -> tuple[NDArray[np.int32], NDArray[np.int32], NDA
     return np.concatenate(glyphs), np.concatenate(x), np.concatenate(line)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def mark_of(style: Style, *parts: str) -> Shape:
     """A turn's mark such as ⟪a18 2024-05-20⟫, or the bare wrap mark."""
     text = " ".join(part for part in parts if part)
@@ -390,11 +390,24 @@ def _fresh(turn: TurnText, style: Style, sheet: Sheet) -> Draft:
     return Draft(style, sheet, Box.of(style, sheet, _digits(turn)))
 
 
+SHORT = 1_000  # characters: the shapes of longer turns are not kept
+
+
+def _shape_of(text: str, style: Style) -> Shape:
+    """A turn's shape. Those of short turns are kept: planning looks at the same turns on several pages."""
+    return _short_shape(text, style) if len(text) <= SHORT else shape(normalise(text, style.scripts), style)
+
+
+@lru_cache(maxsize=4096)
+def _short_shape(text: str, style: Style) -> Shape:
+    return shape(normalise(text, style.scripts), style)
+
+
 def _drafts(turns: Iterable[TurnText], style: Style, sheet: Sheet) -> Iterator[Draft]:
     """Pages in order, each filled with as many whole turns as fit; only a turn larger than a page is cut."""
     page: Draft | None = None
     for turn in turns:
-        text = shape(normalise(turn.text, style.scripts), style)
+        text = _shape_of(turn.text, style)
         if page is not None:
             if page.holds(turn, text):
                 continue

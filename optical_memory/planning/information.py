@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from optical_memory.pages.card import CHATTER
 
@@ -30,8 +31,9 @@ ENOUGH = 200.0  # worth at which a turn is worth about two thirds of what any tu
 LOOKED_AT = 20_000  # characters of a turn
 
 
-def information(texts: Sequence[str]) -> list[float]:
-    """What each of these turns says, in units of rare words, 0 to `ENOUGH`; turns are oldest first.
+@lru_cache(maxsize=8)
+def information(texts: tuple[str, ...]) -> tuple[float, ...]:
+    """What each of these turns says, in units of rare words, 0 to `ENOUGH`.
 
     Rarity is Spärck Jones's inverse document frequency (1972) over these turns, less what even common words have.
     """
@@ -45,7 +47,7 @@ def information(texts: Sequence[str]) -> list[float]:
             said |= words
             total += _manner(sentence) * sum(max(0.0, math.log(len(texts) / turns_with[w]) - COMMON) for w in new)
         worth.append(_saturated(total * (TIMED if TIME.search(text[:LOOKED_AT]) else 1.0)))
-    return worth
+    return tuple(worth)
 
 
 def _words(sentence: str) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from optical_memory.cost import Profile
@@ -303,7 +304,7 @@ def olds_of(
     rows: Sequence[StoredTurn], settings: Settings, ages: Mapping[int, Age], protected: set[int]
 ) -> list[Old]:  # fmt: skip
     """Stored turns, oldest first, as sealing sees them."""
-    worths = information([row.text for row in rows])
+    worths = information(tuple(row.text for row in rows))
     return [
         _old(row, worth, ages.get(row.number), settings, protected) for row, worth in zip(rows, worths, strict=True)
     ]
@@ -329,7 +330,7 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settin
     texts = [turn_to_draw(row) for row in rows]
     chars = sum(row.chars for row in rows)
     low, high = CARD_CHARS
-    strings = exact_strings("\n".join(row.text for row in rows))
+    strings = list(dict.fromkeys(string for row in rows for string in _strings_of(row.text)))
     return Known(
         draft.first, draft.last, sum(settings.turn(row) for row in rows), draft.looks,
         headlines(texts, min(high, max(low, chars // 12))), tuple(rank(strings)[:STRINGS_PER_SPAN]),
@@ -339,6 +340,12 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settin
         pinned=tuple((row.number, copy_of(row)) for row in rows if row.number in draft.told),
         worth=round(sum(old.worth for old in olds), 2),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _strings_of(text: str) -> tuple[str, ...]:
+    """A turn's exact strings; kept, since planning looks at the same turns on several pages."""
+    return tuple(exact_strings(text))
 
 
 def _mean_strength(rows: Sequence[StoredTurn]) -> float:
