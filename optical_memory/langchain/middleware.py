@@ -23,7 +23,7 @@ from langchain_core.tools import BaseTool
 from optical_memory.cost import Profile, known
 from optical_memory.langchain.endings import Endings
 from optical_memory.langchain.health import PAUSE, Health
-from optical_memory.langchain.pairs import answered, paired, trimmed, unanswered
+from optical_memory.langchain.pairs import paired, sendable, trimmed, unanswered
 from optical_memory.langchain.sizes import Reserved, message_counter
 from optical_memory.langchain.thinking import Bonds, thoughtless
 from optical_memory.langchain.tools import TOKENS, RecallMemory, messages_in
@@ -198,7 +198,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             context = self._context(call)
             if self._observing:
                 return Sent(request, list(request.messages), call, context)
-            return self._wired(request, call, answered(context.messages), context)
+            return self._wired(request, call, context.messages, context)
         except Exception as error:
             if self._observing:
                 self._failed(error, "a call was not observed")
@@ -218,7 +218,9 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: ModelRequest[Any], call: Call, messages: Sequence[BaseMessage], context: Context | None
     ) -> Sent:
         """The request with these messages in the form of its provider, without reasoning that is bound to others."""
-        told = self._bonds.loosened(_base(request), messages) if binds(request.model) else list(messages)
+        bound = binds(request.model)
+        told = sendable(messages, thoughts=bound)
+        told = self._bonds.loosened(_base(request), told) if bound else told
         made = wired(request.override(model=thoughtless(request, told)), told, call.profile, self._cache)
         return Sent(made, told, call, context)
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+from optical_memory.memory.assemble import stripped
+from optical_memory.messages import SOURCE
 
 Count = Callable[[Sequence[BaseMessage]], int]
 Handle = Callable[[BaseMessage], int | None]  # the number of the turn that a message belongs to, if it is stored
 
 UNANSWERED = "[no result: the call was interrupted]"
+EMPTY = "[empty message]"
+BEGINS = "[the assistant begins]"
 LEAST = 200  # characters: no message is cut below this
 ANCHOR_SHARE = 4  # the run's first message may take a fourth of the room
 
@@ -37,6 +42,34 @@ def paired(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 def answered(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """The messages, and a result for each call that never got one: a call without one is refused by every provider."""
     return [message for group in rounds(messages) for message in (*group, *_missing(group))]
+
+
+def sendable(messages: Sequence[BaseMessage], thoughts: bool = False) -> list[BaseMessage]:
+    """What every provider takes: pairs whole, no empty message, and a person's message first.
+
+    An answer that says and calls nothing goes, one of reasoning alone too unless `thoughts` says that other reasoning may
+    be bound to it; a person's empty message says so.
+    """
+    out = [_filled(message) for message in answered(messages) if not _says_nothing(message, thoughts)]
+    opens = next((m.type for m in out if m.type != "system"), "human")
+    return out if opens == "human" else [HumanMessage(BEGINS, additional_kwargs={"lc_source": SOURCE}), *out]
+
+
+def _filled(message: BaseMessage) -> BaseMessage:
+    empty = message.type == "human" and not _blocks_left(message)
+    return message.model_copy(update={"content": EMPTY}) if empty else message
+
+
+def _says_nothing(message: BaseMessage, thoughts: bool) -> bool:
+    if not isinstance(message, AIMessage) or _calls(message):
+        return False
+    return not _blocks_left(message if thoughts else stripped(message))
+
+
+def _blocks_left(message: BaseMessage) -> bool:
+    """Is there anything in a message beside blanks?"""
+    content = message.content if isinstance(message.content, list) else [message.content]
+    return any(b.strip() if isinstance(b, str) else b.get("type") != "text" or b["text"].strip() for b in content)
 
 
 def unanswered(messages: Sequence[BaseMessage]) -> int:

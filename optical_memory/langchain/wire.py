@@ -15,6 +15,7 @@ from langchain_core.messages import BaseMessage, SystemMessage
 
 from optical_memory.cost import Profile, image_size
 from optical_memory.messages import SOURCE
+from optical_memory.planning.context import PREAMBLE
 
 Block = dict[str, Any]
 Cache = Literal["5m", "1h"] | None
@@ -96,9 +97,13 @@ def _for_anthropic(request: Any, messages: Sequence[BaseMessage], cache: Cache) 
 
 
 def _anthropic_message(message: BaseMessage, strict: bool) -> BaseMessage:
-    """One of our messages: its images first, then its text; `strict` refuses an image that would be made smaller."""
-    blocks = [_anthropic_block(b, strict) if _is_page(b) else b for b in message.content]
-    return message.model_copy(update={"content": sorted(blocks, key=lambda b: b["type"] != "image")})
+    """One of our messages: the preamble that says what pages are, images, other text; `strict`: none is made smaller."""
+    blocks = [_anthropic_block(b, strict) if _is_page(b) else b for b in _blocks(message)]
+    return message.model_copy(update={"content": sorted(blocks, key=_rank)})
+
+
+def _rank(block: Block) -> int:
+    return 1 if block["type"] == "image" else 0 if block.get("text") == PREAMBLE else 2
 
 
 def _anthropic_block(block: Any, strict: bool) -> Block:

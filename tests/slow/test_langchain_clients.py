@@ -1,5 +1,7 @@
 """Real clients against strict servers, for long: 60 turns, forced steps, calls that failed open; nothing is refused."""
 
+# ruff: noqa: F811
+
 from __future__ import annotations
 
 import sqlite3
@@ -12,10 +14,10 @@ from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
-from tests.langchain.conftest import agent, look, on, say
+from tests.langchain.conftest import agent, look, make, on, say  # noqa: F401
 from tests.langchain.servers.common import Refused
 from tests.langchain.servers.serving import Script, Server, serving
-from tests.langchain.test_clients import CLIENTS, MODELS, assert_images_as_predicted, talk
+from tests.langchain.test_clients import CLIENTS, MODELS, assert_images_as_predicted, server, talk  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
