@@ -4,7 +4,6 @@ serve     starts it and prints the link
 security  the door: who may ask, from where, and what a browser may do with the answers
 app       the routes; every page has a twin that ends in .json
 lookout   what the pages show, as plain values (from `inspection.looking`)
-ageing    a span of turns at every tier, and what it will be in so many turns
 desk      the memories that are looked through
 shapes    bars, rivers and harmless text for the templates
 """

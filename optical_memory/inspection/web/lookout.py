@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.looking as looking
 import optical_memory.inspection.reread as reread
-import optical_memory.inspection.web.ageing as ageing
+import optical_memory.inspection.ageing as ageing
 from optical_memory.errors import ConfigError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.inspection.web.desk import Desk
