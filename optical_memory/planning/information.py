@@ -26,6 +26,7 @@ TIME = re.compile(
     re.IGNORECASE,
 )
 COMMON = 1.0  # of a word's rarity ln(turns / turns with it) that says nothing
+COMMON_SHARE = 0.3  # of the rarity of a word that one turn has, where there are few turns
 ASKED, CHATTED, TOLD, TIMED = 0.5, 0.5, 1.5, 1.4  # factors for questions, small talk, telling of oneself, a time
 ENOUGH = 200.0  # worth at which a turn is worth about two thirds of what any turn can be
 LOOKED_AT = 20_000  # characters of a turn
@@ -39,13 +40,14 @@ def information(texts: tuple[str, ...]) -> tuple[float, ...]:
     """
     sentences = [[(s, _words(s)) for s in SENTENCE.split(text[:LOOKED_AT]) if s.strip()] for text in texts]
     turns_with = Counter(word for told in sentences for word in {w for _, words in told for w in words})
+    common = min(COMMON, COMMON_SHARE * math.log(max(1, len(texts))))
     worth = []
     for text, told in zip(texts, sentences, strict=True):
         total, said = 0.0, set[str]()
         for sentence, words in told:
             new = words - said
             said |= words
-            total += _manner(sentence) * sum(max(0.0, math.log(len(texts) / turns_with[w]) - COMMON) for w in new)
+            total += _manner(sentence) * sum(max(0.0, math.log(len(texts) / turns_with[w]) - common) for w in new)
         worth.append(_saturated(total * (TIMED if TIME.search(text[:LOOKED_AT]) else 1.0)))
     return tuple(worth)
 

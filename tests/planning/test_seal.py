@@ -1,0 +1,117 @@
+"""Which turns share a page, what is left out of it, and how it fades."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optical_memory.cost import profile
+from optical_memory.pages import Sheet, Style, TurnText
+from optical_memory.planning.seal import Old, looks, seal
+from optical_memory.planning.tiers import DRAWN, RANK
+
+SHEET = Sheet(600, 400, 20)
+WHOLE = Sheet(600, 400, crop=False)
+READER = replace(profile("ocr:tesseract"), sheet_steps=(SHEET,))
+BY_PAGE = replace(READER, sheet_steps=(WHOLE,))
+
+
+def olds(count: int, words: int = 12, guards: dict[int, int] | None = None) -> list[Old]:
+    """Turns of as many words, each third worth most."""
+    return [
+        Old(
+            TurnText(n, "user" if n % 2 else "assistant", " ".join(f"w{n}x{k}" for k in range(words))),
+            tokens=3 * words, guard=(guards or {}).get(n, 0), worth=9.0 if n % 3 == 0 else 1.0,
+        )
+        for n in range(1, count + 1)
+    ]  # fmt: skip
+
+
+def reading(**styles: str | None):
+    """A reader with these tiers."""
+    tiers = {tier: Style.of(key) if (key := styles.get(tier)) else None for tier in DRAWN}
+    return replace(READER, tiers=tiers, shares={"vivid": 0.97, "clear": 0.95, "dense": 0.9})
+
+
+def spans(drafts):
+    return [(d.first, d.last) for d in drafts]
+
+
+@given(st.integers(1, 120), st.floats(0.05, 1), st.sets(st.integers(1, 120), max_size=6), st.booleans())
+def test_drafts_follow_one_another_without_a_gap(count, share, guards, whole):
+    """Whatever is left out and whatever must stay text, every turn is in exactly one span."""
+    made = seal(
+        olds(count, guards=dict.fromkeys(guards, 1)),
+        BY_PAGE if whole else READER,
+        WHOLE if whole else SHEET,
+        lambda n: "vivid",
+        share=share,
+    )
+    assert [n for d in made for n in range(d.first, d.last + 1)] == list(range(1, count + 1))
+    for draft in made:
+        for look in draft.looks.values():
+            assert all(draft.first <= a <= b <= draft.last for a, b in look.left)
+            assert 0 <= look.held <= 1
+
+
+def test_a_share_draws_what_says_most():
+    """Of 300 turns drawn to a third, the hundred that say most are kept, on fewer pages."""
+    all_of_them = seal(olds(300), READER, SHEET, lambda n: "vivid")
+    third = seal(olds(300), READER, SHEET, lambda n: "vivid", share=0.35)
+    drawn = [t for d in third for t in _drawn(d)]
+    assert {n for n in drawn if n % 3 == 0} == set(range(3, 301, 3))
+    assert len(third) < len(all_of_them) / 2
+
+
+def _drawn(draft):
+    left = {n for a, b in draft.looks["vivid"].left for n in range(a, b + 1)}
+    return [n for n in range(draft.first, draft.last + 1) if n not in left]
+
+
+def test_a_page_fades_to_fewer_turns_where_no_smaller_type_is_read():
+    """For a reader of one type only, the lower tiers keep the type and leave out what says least."""
+    found = looks(reading(vivid="sans9"), SHEET, olds(30))
+    assert [found[t].style.key for t in DRAWN] == ["sans9"] * 3
+    assert found["vivid"].held == 1
+    assert 1 > found["clear"].held > found["dense"].held
+    assert _pixels(found["vivid"]) > _pixels(found["clear"]) > _pixels(found["dense"])
+    assert found["clear"].held > _pixels(found["clear"]) / _pixels(found["vivid"])
+
+
+def _pixels(look):
+    return sum(w * h for w, h in look.sizes)
+
+
+def test_a_page_fades_to_smaller_type_where_that_keeps_more():
+    """A reader that reads small type well gets all turns in it."""
+    found = looks(reading(vivid="sans9", clear="sans8", dense="sans6b"), SHEET, olds(30))
+    assert [found[t].style.key for t in DRAWN] == ["sans9", "sans8", "sans6b"]
+    assert not any(look.left for look in found.values())
+
+
+@given(st.integers(2, 40), st.sampled_from(["sans8", None]), st.sampled_from(["sans6b", None]))
+def test_a_lower_tier_never_shows_more(count, clear, dense):
+    """Its turns are among those of the tier above, in type that is not larger."""
+    found = looks(reading(vivid="sans9", clear=clear, dense=dense), SHEET, olds(count))
+    order = sorted(found, key=RANK.__getitem__)
+    for above, below in zip(order, order[1:], strict=False):
+        assert set(_numbers(found[below], count)) <= set(_numbers(found[above], count))
+        assert found[below].style.size <= found[above].style.size
+
+
+def _numbers(look, count):
+    left = {n for a, b in look.left for n in range(a, b + 1)}
+    return [n for n in range(1, count + 1) if n not in left]
+
+
+@pytest.mark.parametrize(("reader", "sheet", "told"), [(READER, SHEET, ()), (BY_PAGE, WHOLE, (10,))])
+def test_an_instruction_parts_cropped_pages_and_is_told_beside_whole_ones(reader, sheet, told):
+    """A half-empty page that costs the same would be wasted on every instruction."""
+    made = seal(olds(20, words=6, guards={10: 1}), reader, sheet, lambda n: "vivid")
+    assert [n for d in made for n in d.told] == list(told)
+    assert ((10, 10) in spans(made)) is (not told)
+    if told:
+        assert all((10, 10) in d.looks["vivid"].left for d in made if d.told)
