@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optical_memory.pages.glyphs import CELL, Face, face
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 PACKAGES = ("manimgx_fonts", "manimgx_fonts_cjk")  # Noto fonts as they are published, SIL Open Font License 1.1
 FONTS = "OPTICAL_MEMORY_FONTS"  # files and folders of fonts that are asked for, parted as in PATH
@@ -170,46 +173,47 @@ class Pen:
         from PIL import ImageFont, features
 
         self.script = script
-        layout = ImageFont.Layout.RAQM if features.check("raqm") else ImageFont.Layout.BASIC
-        self.shaped = layout == ImageFont.Layout.RAQM
-        self.index = _face(file, locale)
-        made = [ImageFont.truetype(str(file), size, self.index, layout_engine=layout) for size in (1000, 1)]
-        self._weigh(made[0])
-        _, top, _, bottom = made[0].getbbox(script.core, anchor="ls")
-        self.rows = CELL - 2 * GAP
-        self.em = self.rows * 1000 / (bottom - top)
+        self.shaped = bool(features.check("raqm"))
+        layout = ImageFont.Layout.RAQM if self.shaped else ImageFont.Layout.BASIC
+        index = _face(file, locale)
+        told = self._weighed(ImageFont.truetype(str(file), 1000, index, layout_engine=layout))
+        _, top, _, bottom = told.getbbox(script.core, anchor="ls")
+        self.em = (CELL - 2 * GAP) * 1000 / (bottom - top)
         self.rise = GAP + round(-top * self.em / 1000)  # rows above the baseline
-        self.font = ImageFont.truetype(str(file), self.em, self.index, layout_engine=layout)
-        self._weigh(self.font)
+        self.fonts = [ImageFont.truetype(str(file), self.em, index, layout_engine=layout) for _ in range(2)]
+        self._weighed(self.fonts[0])
 
-    def _weigh(self, font: object) -> None:
-        from PIL import ImageFont
-
-        assert isinstance(font, ImageFont.FreeTypeFont)
+    def _weighed(self, font: FreeTypeFont) -> FreeTypeFont:
         try:
             axes = font.get_variation_axes()
         except OSError:  # a font of one weight
-            return
+            return font
         weight = self.script.weight
         font.set_variation_by_axes([weight if a["name"] == b"Weight" else a["default"] or 0 for a in axes])
+        return font
 
     def picture(self, run: Run) -> Picture:
         """The run, shaped as a whole and squeezed into the cell; its ink is moved inside its own advance."""
+        try:
+            return self._fitted(*self._ink(run.text, self.fonts[0]))
+        except OSError:  # FreeType: raster overflow, in one ligature of a thousand letters, at this weight only
+            return self._fitted(*self._ink(run.text, self.fonts[1]))
+
+    def _ink(self, text: str, font: FreeTypeFont) -> tuple[NDArray[np.bool_], int, int, int]:
+        """The ink, and in its pixels where it begins, the rows above the baseline, and the advance."""
         from PIL import Image, ImageDraw
 
         way = ("rtl" if self.script.rtl else "ltr") if self.shaped else None
-        box = self.font.getbbox(run.text, direction=way, anchor="ls")
-        left, top, right, bottom = (round(side) for side in box)
-        advance = round(self.font.getlength(run.text, direction=way))
-        image = Image.new("L", (max(1, right - left) + 2, max(1, bottom - top) + 2))
-        draw = ImageDraw.Draw(image)
-        draw.text((1 - left, 1 - top), run.text, fill=255, font=self.font, anchor="ls", direction=way)
-        return self._fitted(np.asarray(image) >= 128, left - 1, 1 - top, advance)
+        left, top, right, bottom = (round(side) for side in font.getbbox(text, direction=way, anchor="ls"))
+        top, bottom = min(top, 0) - 1, max(bottom, 0) + 1
+        image = Image.new("L", (max(1, right - left) + 2, bottom - top))
+        ImageDraw.Draw(image).text((1 - left, -top), text, fill=255, font=font, anchor="ls", direction=way)
+        return np.asarray(image) >= 128, left - 1, -top, round(font.getlength(text, direction=way))
 
     def _fitted(self, ink: NDArray[np.bool_], left: int, baseline: int, advance: int) -> Picture:
         """Rows from the baseline outwards are sampled down where the ink reaches out of the cell."""
-        above = _squeezed(ink[: max(0, baseline)][::-1], self.rise)[::-1]
-        cell = np.concatenate((above, _squeezed(ink[max(0, baseline) :], CELL - self.rise)))
+        above = _squeezed(ink[:baseline][::-1], self.rise)[::-1]
+        cell = np.concatenate((above, _squeezed(ink[baseline:], CELL - self.rise)))
         rows, columns = np.flatnonzero(cell.any(axis=1)), np.flatnonzero(cell.any(axis=0))
         if not len(rows):
             return Picture(max(advance, LEAST), 0, 0, 0, np.zeros((0, 0), np.uint8))

@@ -86,8 +86,10 @@ def test_every_code_point_is_drawn_as_itself_or_as_a_code():
 
 @needs_fonts
 def test_every_code_point_that_a_font_draws_leaves_ink_in_the_cell():
-    """And none of them is the box that stands for a missing glyph."""
+    """And none of them is the box that stands for a missing glyph. (Every seventh Chinese character and syllable.)"""
     for point in np.flatnonzero(fonts().which >= 0).tolist():
+        if 0x3400 <= point <= 0xD7A3 and point % 7:
+            continue
         run = run_of(chr(point), "zh")
         drawn = fonts().picture(run)
         assert drawn.ink().any(), f"U+{point:04X}"
