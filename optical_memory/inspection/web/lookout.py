@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import optical_memory.inspection.ageing as ageing
 import optical_memory.inspection.looking as looking
 import optical_memory.inspection.reread as reread
-import optical_memory.inspection.ageing as ageing
 from optical_memory.errors import ConfigError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.inspection.web.desk import Desk
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from optical_memory.readers import Reader as PageReader
     from optical_memory.storage import PlanRow, ThreadRow
 
-ROWS = 200  # turns on a page of the timeline, threads in a list
+ROWS = 200  # turns on a page of the timeline
+LISTED = 100  # threads in the list
 FRESH = 30.0  # seconds that a context may be shown again while its thread does not change
 ASKED = 20  # turns from which on a person types how many are to go
 COPIES = (
@@ -62,12 +63,12 @@ class Lookout:
     def threads(self, match: str | None) -> dict[str, Any]:
         """The threads, the one used last first, and how each of their turns is held."""
         memory = self.desk.memory()
-        found = looking.threads(memory, match or None, ROWS + 1, False)
-        for item in found[:ROWS]:
+        found = looking.threads(memory, match or None, LISTED + 1, False)
+        for item in found[:LISTED]:
             item["stretches"] = _stretches(self.desk.memory(item["thread"]), item["thread"])
         return {
-            "database": memory.store.url, "bytes": memory.store.size(), "match": match or "", "more": len(found) > ROWS,
-            "threads": found[:ROWS], "read_only": self.desk.read_only,
+            "database": memory.store.url, "bytes": memory.store.size(), "match": match or "", "more": len(found) > LISTED,
+            "threads": found[:LISTED], "read_only": self.desk.read_only,
         }  # fmt: skip
 
     def search(self, query: str, thread: str | None, limit: int = 30) -> dict[str, Any]:
@@ -235,7 +236,7 @@ class Lookout:
             "explanation": memory.explain(thread),
             "if_asked_now": looking.step(memory.step(thread, dry_run=True)),
             "by_tier": _by_tier(head["stretches"], memory),
-            "unreadable": [s["turns"] for s in head["stretches"] if s["tier"] == "handle"],
+            "unreadable": _behind(head["stretches"]),
             "at_risk": self._at_risk(memory, thread, head["stretches"]),
             "profile": _profile(memory),
             "schedule": _schedule(memory),
@@ -331,28 +332,52 @@ def _stretches(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
             return []
         standing = reader.plan(reader.path(row), plan_key(memory.settings()))
     plan = Plan.from_json(standing.body) if standing else Plan()
-    told = sorted((turns, s.kind) for s in plan.segments if s.kind != "recalled" for turns in s.shown)
+    told = sorted((s.turns, s.kind, s.left) for s in plan.segments if s.turns and s.kind != "recalled")
     out, at = [], 1
-    for (first, last), kind in [*told, ((plan.through + 1, row.length), "text")]:
+    for (first, last), kind, left in [*told, ((plan.through + 1, row.length), "text", ())]:
         out += [_stretch(at, first - 1, "handle")] if first > at else []
-        out += [_stretch(first, last, kind)] if last >= first else []
+        out += [_stretch(first, last, kind, left)] if last >= first else []
         at = max(at, last + 1)
     return out
 
 
-def _stretch(first: int, last: int, tier: str) -> dict[str, Any]:
-    return {"turns": [first, last], "tier": tier}
+def _stretch(first: int, last: int, tier: str, left: Sequence[tuple[int, int]] = ()) -> dict[str, Any]:
+    return {"turns": [first, last], "tier": tier, "left_out": [list(turns) for turns in left]}
+
+
+def _each(stretches: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int, str]]:
+    """First and last turn and tier, where what a page leaves out is as far away as what stands behind a handle."""
+    for stretch in stretches:
+        at, (first, last) = stretch["turns"][0], stretch["turns"]
+        for gap in stretch["left_out"]:
+            if gap[0] > at:
+                yield at, gap[0] - 1, stretch["tier"]
+            yield max(first, gap[0]), min(last, gap[1]), "handle"
+            at = gap[1] + 1
+        if at <= last:
+            yield at, last, stretch["tier"]
+
+
+def _behind(stretches: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """The turns that a model has to recall, as ranges."""
+    out: list[list[int]] = []
+    for first, last, tier in _each(stretches):
+        if tier == "handle" and out and out[-1][1] == first - 1:
+            out[-1][1] = last
+        elif tier == "handle":
+            out.append([first, last])
+    return out
 
 
 def _tier_of(stretches: Sequence[dict[str, Any]], turn: int) -> str:
-    return next((s["tier"] for s in stretches if s["turns"][0] <= turn <= s["turns"][1]), "text")
+    return next((tier for first, last, tier in _each(stretches) if first <= turn <= last), "text")
 
 
 def _readable(stretches: Sequence[dict[str, Any]], memory: OpticalMemory) -> float:
     """The share of all turns that this thread's model can still read, by its profile."""
     shares = ageing.shares(memory.settings())
-    whole = sum(s["turns"][1] - s["turns"][0] + 1 for s in stretches)
-    held = sum((s["turns"][1] - s["turns"][0] + 1) * shares.get(s["tier"], 1.0) for s in stretches)
+    whole = sum(last - first + 1 for first, last, _ in _each(stretches))
+    held = sum((last - first + 1) * shares.get(tier, 1.0) for first, last, tier in _each(stretches))
     return held / whole if whole else 1.0
 
 
@@ -360,8 +385,8 @@ def _by_tier(stretches: Sequence[dict[str, Any]], memory: OpticalMemory) -> list
     """Turns by how they are held, and the share of each that the profile says is readable."""
     settings, shares = memory.settings(), ageing.shares(memory.settings())
     counts: dict[str, int] = {}
-    for s in stretches:
-        counts[s["tier"]] = counts.get(s["tier"], 0) + s["turns"][1] - s["turns"][0] + 1
+    for first, last, tier in _each(stretches):
+        counts[tier] = counts.get(tier, 0) + last - first + 1
     kinds = [*TIERS, *(k for k in counts if k not in TIERS)]
     safe = {k: _safe(k, settings.profile.exact) for k in counts}
     return [

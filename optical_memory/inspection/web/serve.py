@@ -39,8 +39,9 @@ def serve(
     if open_browser:
         webbrowser.open(link)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, date_header=False, lifespan="off", ws="none"
-    )
+        app, log_level="warning", access_log=False, server_header=False, date_header=False, proxy_headers=False,
+        lifespan="off", ws="none",
+    )  # fmt: skip
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
