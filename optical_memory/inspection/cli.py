@@ -276,6 +276,7 @@ def page(
     out: Annotated[
         str | None, typer.Option("-o", "--output", metavar="FILE", help="Write the PNG; - for stdout.")
     ] = None,
+    after: Annotated[int | None, typer.Option(min=0, metavar="TURNS", help="As it will be in so many turns.")] = None,
     part: Annotated[int, typer.Option(min=1, help="Which image, where a page has several.")] = 1,
     profile: ProfileFile = None,
     db: Db = None,
@@ -284,14 +285,20 @@ def page(
     """Show one page: size, tier, tokens; write it as PNG with -o."""
     from optical_memory.inspection import looking, tables
 
-    if tier not in (None, "vivid", "clear", "dense"):
-        raise ConfigError(f"tier {tier!r} is not drawn: use vivid, clear or dense")
+    if tier not in (None, "vivid", "clear", "dense") or (tier and after is not None):
+        raise ConfigError(f"tier {tier!r} is not drawn: use vivid, clear or dense, and not together with --after")
+    report: Any
     with opening.reading(db, thread, profile=profile) as memory:
-        found = looking.page(memory, thread, number, tier)
-    if part > len(found):
-        raise opening.NotFoundError(f"page {number} has no image {part}: pass --part 1 to {len(found)}")
+        if after is not None:
+            report, found = looking.later(memory, thread, number, after, datetime.now(UTC))
+        else:
+            found = looking.page(memory, thread, number, tier)
+            report = looking.page_report(found)
     if out is None:
-        output.show(looking.page_report(found), json, tables.pages)
+        output.show(report, json, tables.pages if after is None else tables.later)
+    elif part > len(found):
+        what = f"--part 1 to {len(found)}" if found else "a smaller --after: what is left then are words"
+        raise opening.NotFoundError(f"page {number} has no image {part}: pass {what}")
     else:
         _write_page(out, found[part - 1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from optical_memory.memory import Change, Context, Hit, OpticalMemory, Page, Step
     from optical_memory.messages import Turn
     from optical_memory.planning.context import Segment
+    from optical_memory.planning.spans import Known, Settings
     from optical_memory.storage import Reader, Store, ThreadRow
 
 
@@ -311,6 +313,42 @@ def _why_no_page(memory: OpticalMemory, thread: str, number: int, tier: str | No
 
 def _tiers(drawn: Sequence[str]) -> str:
     return f"pass --tier {' or '.join(drawn)}"
+
+
+def later(
+    memory: OpticalMemory, thread: str, number: int, turns: int, now: datetime
+) -> tuple[dict[str, Any], list[Page]]:
+    """What a page will be when so many more turns have come, in words and as images. Raises NotFoundError.
+
+    By its schedule and the model's reading: the budget may lower it sooner.
+    """
+    import optical_memory.inspection.ageing as ageing
+
+    span = ageing.held(memory, thread, _first_turn(memory, thread, number), now)
+    if span is None or span.page != number:
+        raise NotFoundError(_why_no_page(memory, thread, number, None))
+    settings = memory.settings()
+    tier, why = ageing.tier_in(span, turns, settings)
+    images = ageing.images(memory, thread, span, tier) if tier in DRAWN else ()
+    return ageing.report(span, settings, tier, turns, why), [
+        _page(span.known, number, tier, part, png, settings) for part, png in enumerate(images)
+    ]
+
+
+def _page(known: Known, number: int, tier: str, part: int, png: bytes, settings: Settings) -> Page:
+    from optical_memory.memory import Page
+
+    width, height = pixels(png)
+    cost, digest = settings.profile.image(width, height), hashlib.sha256(png).hexdigest()
+    return Page(number, (known.first, known.last), tier, width, height, cost, digest, png, part)
+
+
+def _first_turn(memory: OpticalMemory, thread: str, number: int) -> int:
+    """The first turn of a page; 0 where there is no such page."""
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        pages = reader.pages(reader.path(row)) if row else []
+    return next((p.first for p in pages if p.number == number), 0)
 
 
 def page_report(pages: Sequence[Page]) -> list[dict[str, Any]]:

@@ -204,6 +204,32 @@ def pages(rows: Sequence[Row]) -> None:
     console().print(output.table(columns, lines))
 
 
+def later(report: Row) -> None:
+    """What a page will be, and beside it every tier that it can have."""
+    out = console()
+    shown, where = report["shown"], turn_range(report["turns"])
+    out.print(
+        f"Page {report['page']}, turns {where}, in {report['in_turns']:,} turns: {shown['tier']} "
+        f"({number(shown['tokens'] or 0)} tokens; as text {number(report['text_tokens'])}); now {report['tier_now']}"
+    )
+    out.print(f"because {safe(report['why'])}")
+    if shown["words"]:
+        out.print(safe(shown["words"]))
+    columns = {"tier": "left", "tokens": "right", "readable": "right", "type": "left", "pixels": "left", "": "rest"}
+    lines = (
+        (
+            output.tier(t["tier"]),
+            number(t["tokens"]) if t["tokens"] is not None else "",
+            f"{100 * t['readable']:.0f} %",
+            t["type"] or "",
+            ", ".join(f"{w} x {h}" for w, h in t["sizes"]),
+            t["why_not"] or "",
+        )
+        for t in report["tiers"]
+    )
+    out.print(output.table(columns, lines))
+
+
 # --------------------------------------------------------------------------------------------- steps, stats
 
 

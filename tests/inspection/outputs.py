@@ -20,6 +20,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "show": [["show", T]],
     "context": [["context", T], ["context", T, "--budget", "2500", "--query", "crate CR-001-03"]],
     "page": [["page", T, "PAGE"]],
+    "page-after": [["page", T, "PAGE", "--after", "0"], ["page", T, "PAGE", "--after", "5000"]],
     "search": [["search", "crates"], ["search", '"CR-001-03"', "--thread", T, "--readable"]],
     "stats": [["stats"], ["stats", T]],
     "explain": [["explain", T]],

@@ -12,6 +12,7 @@ import pytest
 
 from optical_memory import OpticalMemory
 from optical_memory.inspection import looking, reread
+from optical_memory.planning.tiers import TIERS
 from tests.inspection.conftest import BUDGET, MODEL, Command, talk, write_lines
 
 Told = Callable[..., Any]
@@ -160,3 +161,20 @@ def test_a_list_of_very_many_turns_does_not_sum_them_up(harbour: str, told: Told
     with OpticalMemory(database, read_only=True) as memory:
         assert looking.threads(memory, None, None, False, most=10)[0]["tokens"] is None
         assert looking.threads(memory, None, None, False, "tokens", most=10) == told("threads")
+
+
+def test_a_page_in_so_many_turns(harbour: str, run: Command, told: Told, page: int, tmp_path: Path) -> None:
+    """At 0 it is as it is shown now; later never sharper, until words are left, and looking changes nothing."""
+    now = told("page", harbour, page)
+    assert told("page", harbour, page, "--after", "0")["shown"]["tier"] == now[0]["tier"]
+    tiers = [told("page", harbour, page, "--after", n)["shown"]["tier"] for n in (1, 100, 500, 5_000)]
+    ranks = [TIERS.index(t) for t in tiers]
+    assert ranks == sorted(ranks)
+    assert tiers[-1] in ("card", "handle")
+    assert run("page", harbour, page, "--after", "0", "-o", tmp_path / "p.png").exit_code == 0
+    assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+    words = run("page", harbour, page, "--after", "5000", "-o", tmp_path / "q.png")
+    assert words.exit_code == 3
+    assert "a smaller --after" in words.stderr
+    assert run("page", harbour, "999", "--after", "3").exit_code == 3
+    assert told("page", harbour, page) == now
