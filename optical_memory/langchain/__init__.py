@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optical_memory.langchain.middleware import OpticalMemoryAtEndMiddleware, OpticalMemoryMiddleware
-    from optical_memory.langchain.tools import recall_memory
+    from optical_memory.langchain.tools import pin_memory, recall_memory
 
-__all__ = ["OpticalMemoryAtEndMiddleware", "OpticalMemoryMiddleware", "recall_memory"]
+__all__ = ["OpticalMemoryAtEndMiddleware", "OpticalMemoryMiddleware", "pin_memory", "recall_memory"]
 
 _LAZY = {  # the tools need langchain-core only
     "OpticalMemoryAtEndMiddleware": "middleware",
     "OpticalMemoryMiddleware": "middleware",
+    "pin_memory": "tools",
     "recall_memory": "tools",
 }
 

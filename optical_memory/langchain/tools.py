@@ -1,4 +1,7 @@
-"""`recall_memory`: the tool by which a model gets turns of its conversation back, word for word."""
+"""The tools of a model: `recall_memory` gives turns of its conversation back word for word, `pin_memory` keeps turns as text.
+
+Forgetting is never the model's to do.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,12 @@ DESCRIPTION = (
     "you cannot read or find in what is in front of you: pages too small to read, turns that are only listed, exact "
     "strings, long results that were cut. Give words to search for, or the number of a turn, or a range of turns."
 )  # fmt: skip
+PINS = 8  # turns that one call may pin
+PINNING = (
+    "Keep turns of this conversation readable, word for word, however long it grows. Use it seldom, for what must stay "
+    "exact: a requirement, a decision, an address, a list that will be needed again. Give the number of a turn or a range."
+)
+_RANGE = re.compile(r"\s*(?:turns?\s*)?#?(\d{1,9})(?:\s*(?:-|\u2013|to|:)\s*(\d{1,9}))?\s*")
 GO_ON = "Go on with what is in front of you."
 TRY = 'Try fewer or other words, a "quoted phrase", a prefix*, or turn numbers such as "12" or "12-15".'
 
@@ -56,33 +65,111 @@ def recall_memory(memory: OpticalMemory, *, thread: str | Resolve | None = None,
     return RecallMemory(memory, thread, tokens, Health(PAUSE))
 
 
-class RecallMemory(BaseTool):
+def pin_memory(memory: OpticalMemory, *, thread: str | Resolve | None = None, most: int = PINS) -> BaseTool:
+    """The tool `pin_memory(turns) -> text` for a memory, for hosts that let their model decide what stays as it is.
+
+    A call pins at most `most` turns. `thread` is as for `recall_memory`. It never raises: what went wrong is said in its
+    answer.
+    """
+    return PinMemory(memory, thread, most)
+
+
+class PinArguments(BaseModel):
+    """What a model says to pin; `runtime` is put in by the agent and not shown to the model."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    turns: str = Field(description='The number of a turn, or a range of turns, such as "12" or "12-15".')
+    runtime: Annotated[Any, InjectedToolArg()] = None
+
+
+class _MemoryTool(BaseTool):
+    """What both tools share: the memory, the thread, and that nothing is raised into an agent's run."""
+
+    _memory: OpticalMemory = PrivateAttr()
+    _thread: str | Resolve | None = PrivateAttr()
+
+    def __init__(self, memory: OpticalMemory, thread: str | Resolve | None) -> None:
+        super().__init__()
+        self._memory, self._thread = memory, thread
+
+    def _told(self, answer: Callable[[], str]) -> str:
+        """The answer, or what went wrong in words."""
+        try:
+            return answer()
+        except ThreadNotFoundError:
+            return f"Nothing is remembered of this conversation yet. {GO_ON}"
+        except OpticalMemoryError as error:
+            log.warning("%s: %s", self.name, error)
+            return f"The memory cannot be reached at the moment. {GO_ON}"
+        except Exception:
+            log.exception("%s failed", self.name)
+            return f"The memory could not answer this. {GO_ON}"
+
+    def _named(self, runtime: Any, config: RunnableConfig) -> str | None:
+        if callable(self._thread):
+            return self._thread(runtime)
+        return self._thread or config.get("configurable", {}).get("thread_id") or configured("thread_id")
+
+
+class PinMemory(_MemoryTool):
+    """See `pin_memory`."""
+
+    name: str = "pin_memory"
+    description: str = PINNING
+    args_schema: type[BaseModel] = PinArguments
+    _most: int = PrivateAttr()
+
+    def __init__(self, memory: OpticalMemory, thread: str | Resolve | None, most: int) -> None:
+        super().__init__(memory, thread)
+        self._most = most
+
+    def _run(self, turns: str, runtime: Any = None, *, config: RunnableConfig) -> str:
+        """What was pinned, as text; never raises."""
+        return self._told(lambda: self._pinned(turns, self._named(runtime, config)))
+
+    async def _arun(self, turns: str, runtime: Any = None, *, config: RunnableConfig) -> str:
+        """`_run` in a worker thread."""
+        return await asyncio.to_thread(self._run, turns, runtime, config=config)
+
+    def _pinned(self, turns: str, thread: str | None) -> str:
+        found = _RANGE.fullmatch(turns)
+        if thread is None:
+            return f"Nothing is remembered here: this run has no thread. {GO_ON}"
+        if found is None:
+            return f'{turns[:60]!r} names no turns. Give a number or a range, such as "12" or "12-15".'
+        first, last = int(found[1]), int(found[2] or found[1])
+        if not 0 <= last - first < self._most:
+            return f"Turns {first}-{last} cannot be pinned: at most {self._most} turns at once, the first one first."
+        there = [t.number for t in self._memory.turns(thread, first=first, last=last)]
+        if not there:
+            return f"There is no turn {first} in this conversation."
+        self._memory.pin(thread, there)
+        return (
+            f"Pinned: {_numbers(there)}. They stay readable as text, however old they grow, as long as there is room."
+        )
+
+
+def _numbers(turns: Sequence[int]) -> str:
+    return f"turn {turns[0]}" if len(turns) == 1 else f"turns {turns[0]}-{turns[-1]}"
+
+
+class RecallMemory(_MemoryTool):
     """See `recall_memory`."""
 
     name: str = "recall_memory"
     description: str = DESCRIPTION
     args_schema: type[BaseModel] = RecallArguments
-    _memory: OpticalMemory = PrivateAttr()
-    _thread: str | Resolve | None = PrivateAttr()
     _tokens: int = PrivateAttr()
     _health: Health = PrivateAttr()
 
     def __init__(self, memory: OpticalMemory, thread: str | Resolve | None, tokens: int, health: Health) -> None:
-        super().__init__()
-        self._memory, self._thread, self._tokens, self._health = memory, thread, tokens, health
+        super().__init__(memory, thread)
+        self._tokens, self._health = tokens, health
 
     def _run(self, query: str, offset: int = 0, runtime: Any = None, *, config: RunnableConfig) -> str:
         """The answer as text; never raises."""
-        try:
-            return self._answer(query, offset, runtime, config)
-        except ThreadNotFoundError:
-            return f"Nothing is remembered of this conversation yet. {GO_ON}"
-        except OpticalMemoryError as error:
-            log.warning("recall_memory: %s", error)
-            return f"The memory cannot be read at the moment. {GO_ON}"
-        except Exception:
-            log.exception("recall_memory(%r) failed", query)
-            return f"The memory could not answer this. {GO_ON}"
+        return self._told(lambda: self._answer(query, offset, runtime, config))
 
     def _answer(self, query: str, offset: int, runtime: Any, config: RunnableConfig) -> str:
         thread = self._named(runtime, config)
@@ -115,11 +202,6 @@ class RecallMemory(BaseTool):
             except StoreError as error:
                 self._health.failed(error, "recall_memory only reads, turns do not grow stronger")
         return self._memory.search(thread, query, limit=HITS + 1)
-
-    def _named(self, runtime: Any, config: RunnableConfig) -> str | None:
-        if callable(self._thread):
-            return self._thread(runtime)
-        return self._thread or config.get("configurable", {}).get("thread_id") or configured("thread_id")
 
 
 def newest_question(messages: Sequence[Any]) -> str:

@@ -10,36 +10,55 @@ import pytest
 
 pytest.importorskip("langchain_tests", reason="pip install langchain-tests")
 
-from langchain_core.tools import BaseTool
 from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
 
 from optical_memory import OpticalMemory
-from optical_memory.langchain import recall_memory
+from optical_memory.langchain import pin_memory, recall_memory
 
 
-def made() -> BaseTool:
-    """The tool on a memory with one turn."""
-    memory = OpticalMemory(Path(tempfile.mkdtemp()) / "memory.db", model="claude-opus-4-5")
-    memory.remember("t", [("user", "The word is heron.")])
-    return recall_memory(memory, thread="t")
+def memory() -> OpticalMemory:
+    """A memory with one turn."""
+    made = OpticalMemory(Path(tempfile.mkdtemp()) / "memory.db", model="claude-opus-4-5")
+    made.remember("t", [("user", "The word is heron.")])
+    return made
 
 
-class Standard:
-    """What both suites need to know."""
+class Recall:
+    """What both suites need to know of recall_memory."""
 
     @property
     def tool_constructor(self) -> Any:
-        return made()
+        return recall_memory(memory(), thread="t")
 
     @property
     def tool_invoke_params_example(self) -> dict[str, Any]:
         return {"query": "heron"}
 
 
-class TestRecallMemoryUnit(Standard, ToolsUnitTests):
+class Pin:
+    """What both suites need to know of pin_memory."""
+
+    @property
+    def tool_constructor(self) -> Any:
+        return pin_memory(memory(), thread="t")
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, Any]:
+        return {"turns": "1"}
+
+
+class TestRecallMemoryUnit(Recall, ToolsUnitTests):
     """`ToolsUnitTests` for recall_memory."""
 
 
-class TestRecallMemoryIntegration(Standard, ToolsIntegrationTests):
+class TestRecallMemoryIntegration(Recall, ToolsIntegrationTests):
     """`ToolsIntegrationTests` for recall_memory."""
+
+
+class TestPinMemoryUnit(Pin, ToolsUnitTests):
+    """`ToolsUnitTests` for pin_memory."""
+
+
+class TestPinMemoryIntegration(Pin, ToolsIntegrationTests):
+    """`ToolsIntegrationTests` for pin_memory."""

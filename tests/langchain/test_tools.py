@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import ToolMessage
 
 from optical_memory.cost import text_tokens
-from optical_memory.langchain import recall_memory
+from optical_memory.langchain import pin_memory, recall_memory
 from tests.langchain.conftest import MODEL, on
 
 
@@ -130,3 +130,34 @@ def test_recalled_turns_grow_stronger(memory):
     with memory.store.read() as reader:
         path = reader.path(reader.thread("t"))
         assert reader.turns(path, 12, 12)[0].recalls == 1
+
+
+@pytest.mark.parametrize("turns", [12, "12", "turns 12 to 14", "12-14"])
+def test_pinned_turns_are_pinned(memory, turns):
+    """A number or a range; the model is told which."""
+    answer = pin_memory(memory).invoke({"turns": turns}, on("t"))
+    last = 12 if str(turns) == "12" else 14
+    assert answer.startswith("Pinned: turn")
+    assert [t.number for t in memory.turns("t") if t.pinned] == list(range(12, last + 1))
+
+
+@pytest.mark.parametrize(
+    ("turns", "told"),
+    [
+        ("1-30", "at most 8"),
+        ("9-3", "at most 8"),
+        ("99", "no turn 99"),
+        ("heron", "names no turns"),
+        ("", "names no turns"),
+    ],
+)
+def test_what_cannot_be_pinned_is_said(memory, turns, told):
+    """Too many, none, or no numbers: nothing is pinned."""
+    assert told in pin_memory(memory).invoke({"turns": turns}, on("t"))
+    assert not any(t.pinned for t in memory.turns("t"))
+
+
+async def test_pinning_without_a_thread_or_in_an_unknown_one_is_answered(memory):
+    """Neither raises, and asyncio answers the same."""
+    assert "no thread" in pin_memory(memory).invoke({"turns": "1"})
+    assert "Nothing is remembered" in await pin_memory(memory, thread="other").ainvoke({"turns": "1"})
