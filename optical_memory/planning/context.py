@@ -23,6 +23,7 @@ PREAMBLE = (
     "Numbers that are skipped were left out. Listed exact strings are right where a picture differs. Unreadable or missing: "
     "use recall_memory, do not guess."
 )
+DRAWABLE = frozenset(DRAWN)
 EXACT = 6_000  # tokens up to which the choice among at most 64 spans is exact: a few milliseconds
 NEWER = 1e-9  # decides between equals: a newer span rather than an older one
 LOWERED = "[system message of this conversation]"  # before a system message in the middle of a talk, shown as a user's
@@ -119,12 +120,14 @@ def choices(span: Span) -> list[Tier]:
     """
     if span.guard:
         return ["text"]
-    allowed: list[Tier] = [t for t in TIERS if t in span.costs and RANK[t] >= RANK[span.most]]
-    if span.most in DRAWN and not any(t in DRAWN for t in allowed):
-        allowed[:0] = [t for t in ("text", *DRAWN) if t in span.costs][-1:]
-    kept = [span.costs[t] for t in allowed if t != "handle"]
-    if "text" in span.costs and "text" not in allowed and span.costs["text"] <= min(kept, default=0):
-        allowed.insert(0, "text")
+    costs, most = span.costs, RANK[span.most]
+    allowed: list[Tier] = [t for t in TIERS[most:] if t in costs]
+    if span.most in DRAWN and DRAWABLE.isdisjoint(allowed):
+        allowed[:0] = [t for t in ("text", *DRAWN) if t in costs][-1:]
+    if most and "text" in costs and "text" not in allowed:
+        cheapest = min([costs[t] for t in allowed if t != "handle"], default=0)
+        if costs["text"] <= cheapest:
+            allowed.insert(0, "text")
     return allowed
 
 
@@ -185,8 +188,9 @@ def _steps(hulls: Sequence[Sequence[Point]]) -> list[tuple[float, int, int]]:
 
 
 def _points(span: Span) -> list[Point]:
-    """What the span can be shown at: (tokens, value, tier), cheapest first."""
-    found = sorted((span.costs.get(t, 0), -span.worth(t), t) for t in choices(span))
+    """What the span can be shown at: (tokens, value, tier), cheapest first, of equals the most worth."""
+    costs, readable, value = span.costs, span.readable, span.weight * span.information
+    found = sorted([(costs.get(t, 0), -value * readable[t], t) for t in choices(span)])
     return [(cost, -negative, tier) for cost, negative, tier in found]
 
 
@@ -194,12 +198,11 @@ def _hull(span: Span) -> list[Point]:
     """The upper convex hull of a span's points, cheapest first."""
     hull: list[Point] = []
     for point in _points(span):
-        cost = point[0]
         if hull and point[1] <= hull[-1][1]:
             continue
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-2], point):
             hull.pop()
-        if hull and hull[-1][0] == cost:
+        if hull and hull[-1][0] == point[0]:
             hull.pop()
         hull.append(point)
     return hull
