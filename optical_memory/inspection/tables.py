@@ -9,6 +9,7 @@ import optical_memory.inspection.output as output
 from optical_memory.inspection.output import console, number, one_line, safe, size, turn_range
 
 Row = Mapping[str, Any]
+RANGES = 24  # stretches of turns that are named
 
 
 def day(at: str | None) -> str:
@@ -146,7 +147,10 @@ def _head(report: Row, out: Any) -> None:
 
 def _not_shown(report: Row, out: Any) -> None:
     if report["left_out"]:
-        out.print(f"Not shown, one recall away: turns {', '.join(turn_range(r) for r in report['left_out'])}")
+        gone = [turn_range(r) for r in report["left_out"]]
+        turns = sum(last - first + 1 for first, last in report["left_out"])
+        more = f" and {len(gone) - RANGES} more stretches" if len(gone) > RANGES else ""
+        out.print(f"Not shown, one recall away: {turns:,} turns ({', '.join(gone[:RANGES])}{more})")
 
 
 def grid(report: Row) -> None:
@@ -324,7 +328,7 @@ def ledgers(rows: Sequence[Row]) -> None:
     """For each thread what was spent and what other ways would have cost, then what that stands on."""
     out = console()
     for row in rows:
-        calls = f"{row['calls']:,} calls, {row['observed']:,} of them with a bill"
+        calls = f"{row['calls']:,} call{'s' * (row['calls'] != 1)}, {row['observed']:,} with a bill"
         out.print(output.table(_LEDGER, map(_ledger_line, row["rows"]), f"{one_line(row['thread'], 60)}: {calls}"))
         out.print()
     for line in dict.fromkeys(a for row in rows for a in row["assumptions"]):
@@ -364,13 +368,16 @@ def _part(part: Row, span: Row, out: Any) -> None:
     from rich.text import Text
 
     found = part["diff"]
+    gone = part["left_out"] or span["tier"] == "handle"
     share = f"{100 * found['share']:.0f} % of {len(found['words']):,} words kept" if found else "not read"
+    if gone:
+        share = ("left out of its page" if part["left_out"] else "not shown") + ", one recall away"
     whole = f" (page of turns {turn_range(span['turns'])})" if span["images"] else ""
     line = Text.assemble(
         f"--- turn {part['turn']}, {safe(part['role'])}, ", output.tier(span["tier"]), f"{whole}: {share}"
     )
     out.print(line)
-    if found and not part["left_out"]:
+    if found and not gone:
         out.print(Text(" ").join(_word(w) for w in found["words"]))
         missed = [f"{s['state']} {s['string']}" for s in found["exact"] if s["state"] != "right"]
         if missed:
