@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import pytest
 
 from optical_memory.cost import (
     Price,
+    capped,
     image_tokens,
     known,
     profile,
@@ -100,8 +102,8 @@ def test_geminis_smaller_pages_name_the_resolution_that_makes_them_cheap():
 @pytest.mark.parametrize("model", LISTED)
 def test_type_only_shrinks_down_the_ladder_and_exactness_is_never_claimed_without_type(model):
     p = profile(model)
-    sizes = [s.size for tier in LADDER if (s := p.tiers[tier]) is not None]
-    assert sizes == sorted(sizes, reverse=True)
+    areas = [s.area for tier in LADDER if (s := p.tiers[tier]) is not None]
+    assert areas == sorted(set(areas), reverse=True)
     assert all(p.tiers[tier] is not None for tier in LADDER if p.exact[tier])
     assert p.vision == (p.tiers["vivid"] is not None)
     assert p.vision or p.note
@@ -122,6 +124,27 @@ def test_a_full_page_of_prose_in_the_largest_type_is_no_denser_than_what_was_pub
         assert page.chars / p.image(page.width, page.height) <= p.chars_per_token
 
 
+def test_type_denser_than_what_was_published_is_drawn_larger_and_refused_where_no_type_is_large_enough():
+    """Claude's image token is 784 pixels: at ten characters for each of them none may take less than 78."""
+    p = replace(profile("claude-opus-5"), chars_per_token=10.0)
+    wanted = {"vivid": Style(16), "clear": Style(8, "narrow", bold=True), "dense": Style(12)}
+    held = capped(p, wanted)
+    assert held["vivid"] == Style(16)
+    clear = held["clear"]
+    assert (clear.face, clear.bold) == ("narrow", True)
+    assert clear.area >= 78.4 > replace(clear, size=clear.size - 1).area
+    assert held["dense"] is None, "it would be larger than the tier above"
+    assert set(capped(replace(p, chars_per_token=2.0), wanted).values()) == {None}
+    assert capped(replace(p, chars_per_token=None), wanted) == {**wanted, "dense": None}
+
+
+@pytest.mark.parametrize("model", [m for m in LISTED if m != "ocr:"])
+def test_no_tier_of_any_model_holds_more_for_an_image_token_than_was_published(model):
+    p = profile(model)
+    best = max(s.width * s.height / p.image(s.width, s.height) for s in p.sheet_steps)
+    assert all(best / style.area <= p.chars_per_token for style in p.tiers.values() if style)
+
+
 def test_models_for_which_a_page_never_pays_or_that_read_badly_get_text_and_a_reason():
     for model in (
         "gpt-4o-mini",
@@ -137,9 +160,12 @@ def test_models_for_which_a_page_never_pays_or_that_read_badly_get_text_and_a_re
         assert p.note, model
 
 
-def test_an_ocr_reader_has_no_cap_and_three_tiers():
+def test_an_ocr_reader_has_no_cap_and_its_own_tiers_with_what_it_holds_in_each():
     p = profile("ocr:tesseract")
-    assert (p.tiers["vivid"], p.tiers["clear"], p.tiers["dense"]) == (Style(9), Style(8), Style(7))
+    assert [style and style.key for style in p.tiers.values()] == ["sans9", "narrow9b", "sans8b"]
+    assert 1 > p.shares["vivid"] > p.shares["clear"] > p.shares["dense"] > 0.5
+    assert profile("ocr:rapidocr").tiers["vivid"] == Style(10, bold=True)
+    assert profile("ocr:rapidocr").tiers["dense"] is None
     assert p.chars_per_token is None
     assert p.image(924, 1932) == profile("claude-opus-5").image(924, 1932)
 
