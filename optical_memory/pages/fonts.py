@@ -72,7 +72,7 @@ SCRIPTS = (
         "كلير", rtl=True,
     ),
     Script("hebrew", ((0x591, 0x5F4), (0xFB1D, 0xFB4F)), "לךקשץ", rtl=True),
-    Script("devanagari", ((0x900, 0x97F), (0xA8E0, 0xA8FF)), "कह"),
+    Script("devanagari", ((0x900, 0x97F), (0xA8E0, 0xA8FF)), "कीह"),
     Script("thai", ((0xE01, 0xE5B),), "ป่ฎ"),
     Script("emoji", ((0x2000, 0x2BFF), (0x3030, 0x3030), (0x303D, 0x303D), (0x1F000, 0x1FAFF)), "😀🚀✅", 400),
 )  # fmt: skip

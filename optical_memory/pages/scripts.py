@@ -105,6 +105,11 @@ def fitted(style: Style, texts: Iterable[str]) -> Style:
     return replace(style, scripts="e") if held[NAMES.index("emoji")] else style
 
 
+def scripts_at_hand() -> tuple[str, ...]:
+    """The scripts beside the atlas's that fonts here draw, by name; none without the extra `scripts`."""
+    return tuple(sorted(fonts().files))
+
+
 def _held(text: str) -> NDArray[np.int64]:
     """Characters of each script that the atlas has not and a font has."""
     strange = marks.unlike(marks.points(marks.composed(text)))
