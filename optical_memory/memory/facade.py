@@ -41,6 +41,7 @@ from optical_memory.messages import Turn, as_given, from_stored, injected, read
 from optical_memory.planning.context import Plan, Segment, ranges
 from optical_memory.planning.decay import named
 from optical_memory.planning.propose import Proposal, changes, current_tokens, propose
+from optical_memory.planning.seal import undrawn
 from optical_memory.planning.spans import Settings, State, costs_of
 from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import Tier
@@ -619,6 +620,8 @@ class OpticalMemory:
             row, path = self._path(reader, thread)
             state, standing = load(reader, path, settings, reserved + self._margin(settings), now, True)
             kept = retain.summary(reader.pages(path), state.plan, settings.profile, self.config.retain)
+            bare = [s for s in state.spans if not (s.looks or s.guard or s.purged) and settings.profile.vision]
+            kept += undrawn(row for s in bare for row in reader.turns(path, s.first, s.last))
         _, reason, words = decide(state, settings, standing is not None, self._idle(row, now), asked=True)
         used = current_tokens(state, settings) + reserved
         return (

@@ -6,13 +6,13 @@ anchor of a run) part the pages. A turn larger than a page becomes a span of its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from optical_memory.cost import Profile
-from optical_memory.pages import Sheet, Style, TurnText, drawable, fitted, headlines, measure
+from optical_memory.pages import Sheet, Style, TurnText, drawable, fitted, headlines, measure, scripts_at_hand
 from optical_memory.planning.context import ranges
 from optical_memory.planning.decay import Age
 from optical_memory.planning.facts import exact_strings, rank
@@ -324,6 +324,16 @@ def _old(row: StoredTurn, worth: float, age: Age | None, settings: Settings, pro
     guard = 3 if row.number in protected else 2 if row.pinned else int(is_instruction(row.role, row.text))
     weight = (1 + (row.weight or 0) + row.recalls) * (recent(age.tokens, settings.budget) if age else 1.0)
     return Old(turn_to_draw(row), row.tokens, guard, drawable(row.text[:20_000], "s") >= DRAWABLE, worth, weight)
+
+
+def undrawn(rows: Iterable[StoredTurn]) -> str:
+    """In words, which of these turns stay text because no font at hand draws their script, and what to install."""
+    numbers = [row.number for row in rows if drawable(row.text[:20_000], "s") < DRAWABLE]
+    if not numbers:
+        return ""
+    told = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges(numbers))
+    advice = "" if scripts_at_hand() else ': pip install "optical-memory[scripts]"'
+    return f" No font here draws what is said in turns {told}, so they stay text{advice}."
 
 
 def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settings: Settings) -> Known:
