@@ -304,7 +304,7 @@ def olds_of(
     rows: Sequence[StoredTurn], settings: Settings, ages: Mapping[int, Age], protected: set[int]
 ) -> list[Old]:  # fmt: skip
     """Stored turns, oldest first, as sealing sees them."""
-    worths = information(tuple(row.text for row in rows))
+    worths = information(tuple(turn_to_draw(row).text for row in rows))
     return [
         _old(row, worth, ages.get(row.number), settings, protected) for row, worth in zip(rows, worths, strict=True)
     ]

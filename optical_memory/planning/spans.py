@@ -260,9 +260,10 @@ def copy_of(row: StoredTurn) -> str:
 
 
 def turn_to_draw(row: StoredTurn) -> TurnText:
-    """What the renderer needs of a stored turn."""
+    """What the renderer needs of a stored turn; where it says again what another said, a pointer to that one."""
     date = row.created_at.date().isoformat() if row.created_at else None
-    return TurnText(row.number, row.role, row.text, date, row.name)
+    again = f"[the same as turn {row.duplicate_of}]" if row.duplicate_of else row.text
+    return TurnText(row.number, row.role, min(row.text, again, key=len), date, row.name)
 
 
 def costs_of(known: Known, settings: Settings) -> dict[Tier, int]:
