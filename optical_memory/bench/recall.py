@@ -10,6 +10,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from os import environ
 from typing import Any, Protocol
 
 from optical_memory.cost import Profile, image_size, profile
@@ -17,8 +18,10 @@ from optical_memory.memory import Context, OpticalMemory
 from optical_memory.pages import Sheet
 from optical_memory.planning.decay import Age
 from optical_memory.planning.tiers import Tier
+from optical_memory.readers import load_profile
 
 Row = Mapping[str, Any]
+READER = environ.get("OPTICAL_MEMORY_READER", "ocr:tesseract")  # a benchmark that names a builder cannot name its reader
 
 
 class Cost(Protocol):
@@ -32,15 +35,18 @@ class Cost(Protocol):
     text: Callable[[str], int]
 
 
-def build(messages: Sequence[Row], budget: int, cost: Cost, reader: str = "ocr:tesseract") -> list[dict[str, Any]]:
-    """The context of `messages` for `budget` tokens at these prices, pages only as dense as `reader` reads."""
+def build(messages: Sequence[Row], budget: int, cost: Cost, reader: str = READER) -> list[dict[str, Any]]:
+    """The context of `messages` for `budget` tokens at these prices, pages only as dense as `reader` reads.
+
+    A reader is a model's name or the file of a calibration.
+    """
     with _memory(budget, cost, reader) as memory:
         memory.remember("talk", messages)
         return _fitted(memory, messages, budget, cost)
 
 
 def build_asked(
-    messages: Sequence[Row], budget: int, cost: Cost, question: str, reader: str = "ocr:tesseract"
+    messages: Sequence[Row], budget: int, cost: Cost, question: str, reader: str = READER
 ) -> list[dict[str, Any]]:
     """The same where the question is known: a part of the budget is left for what it brings back by itself."""
     with _memory(budget, cost, reader, low_mark=UNASKED, recall=budget) as memory:
@@ -68,7 +74,7 @@ def reading(cost: Cost, reader: str) -> Profile:
 
     A card is worth next to nothing here: the benchmark counts turns that are held whole.
     """
-    known = profile(reader)
+    known = load_profile(reader) if reader.endswith(".json") else profile(reader)
     return replace(
         known, name=f"{reader} at {cost.name}", shares={**known.shares, "card": 0.02}, image=cost.image,
         served=cost.served, text_factor=1.0, message_overhead=4, call_overhead=1, sheet_steps=sheets(cost),
