@@ -21,7 +21,7 @@ from optical_memory.planning.tiers import Tier
 from optical_memory.readers import load_profile
 
 Row = Mapping[str, Any]
-READER = environ.get("OPTICAL_MEMORY_READER", "ocr:tesseract")  # a benchmark that names a builder cannot name its reader
+READER = environ.get("OPTICAL_MEMORY_READER", "ocr:tesseract")  # who names a builder cannot name its reader
 
 
 class Cost(Protocol):
