@@ -1,7 +1,7 @@
 """An agent that reads modules of the standard library and is then asked about the first one: one line gives it a memory.
 
-    python examples/agent.py                                        # a scripted model, no key
-    python examples/agent.py --model anthropic:claude-opus-4-5      # a real one: pip install langchain-anthropic
+python examples/agent.py                                        # a scripted model, no key
+python examples/agent.py --model anthropic:claude-opus-4-5      # a real one: pip install langchain-anthropic
 """
 
 from __future__ import annotations
@@ -23,7 +23,20 @@ from optical_memory import OpticalMemory
 from optical_memory.langchain import OpticalMemoryMiddleware
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
-MODULES = ["textwrap", "bisect", "heapq", "shlex", "sched", "queue", "netrc", "cmd", "fnmatch", "glob", "stat", "keyword"]
+MODULES = [
+    "textwrap",
+    "bisect",
+    "heapq",
+    "shlex",
+    "sched",
+    "queue",
+    "netrc",
+    "cmd",
+    "fnmatch",
+    "glob",
+    "stat",
+    "keyword",
+]
 QUESTION = "What does textwrap.indent do with lines that hold only whitespace? Quote its docstring."
 
 
@@ -39,7 +52,9 @@ def play(messages: Sequence[BaseMessage]) -> AIMessage:
     last = messages[-1]
     if last.type == "tool":
         _, found, after = str(last.content).partition("def indent(")
-        return AIMessage(f"I looked it up:\n{found}{after[:500]}" if found and last.name == "recall_memory" else "Noted.")
+        return AIMessage(
+            f"I looked it up:\n{found}{after[:500]}" if found and last.name == "recall_memory" else "Noted."
+        )
     if QUESTION in str(last.content):
         return call("recall_memory", query="textwrap def indent prefix whitespace")
     return call("read_module", name=str(last.text).split()[-1].rstrip("."))

@@ -1,6 +1,6 @@
 """A hand-written LangGraph graph with the memory: `memory.project` makes the list for each model call.
 
-    python examples/custom_graph.py
+python examples/custom_graph.py
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def main() -> None:
         thread: Any = {"configurable": {"thread_id": "journey"}}
         runner.invoke({"messages": [("user", "The boat from Bodø leaves on 14 June at 06:40, berth C7.")]}, thread)
         for day in range(30):
-            told = f"Day {day}: we walk {day * 3 % 17 + 5} km, then rest. " + "The path is steep and the view is wide. " * 12
+            told = (
+                f"Day {day}: we walk {day * 3 % 17 + 5} km, then rest. "
+                + "The path is steep and the view is wide. " * 12
+            )
             runner.invoke({"messages": [("user", told)]}, thread)
         state = runner.invoke({"messages": [("user", "When does the boat leave?")]}, thread)
         print(state["messages"][-1].text)

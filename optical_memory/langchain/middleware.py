@@ -98,6 +98,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     subagents         "skip": an agent inside another graph keeps its plain messages; "isolate": a memory for its run
     cache             how long Anthropic keeps what it has read ("5m", "1h"): breakpoints are set where the host has left
                       room for them; None sets none
+    name              the middleware's name in the graph; deepagents puts one that is named "SummarizationMiddleware" in the
+                      place of its own
     strict            raise errors of ours instead of failing open
     pause             seconds for which a store that failed is left alone
 
@@ -116,11 +118,11 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def __init__(
         self, memory: OpticalMemory, *, thread: Thread = None, recall_tool: bool = True, automatic_recall: bool = True,
-        observe: bool = True, subagents: Subagents = "skip", cache: Cache = "5m", strict: bool = False,
-        pause: float = PAUSE,
+        observe: bool = True, subagents: Subagents = "skip", cache: Cache = "5m", name: str | None = None,
+        strict: bool = False, pause: float = PAUSE,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.memory = memory
+        self.memory, self._name = memory, name
         self._thread, self._subagents = thread, subagents
         self._automatic_recall, self._observes, self._strict, self._cache = automatic_recall, observe, strict, cache
         self._health, self._reserved, self._bonds = Health(pause), Reserved(), Bonds()
@@ -128,6 +130,11 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         recall = RecallMemory(memory, self._in_tool, TOKENS, self._health)
         self._observing = memory.config.mode == "observe"
         self.tools: Sequence[BaseTool] = [recall] if recall_tool and not self._observing else []
+
+    @property
+    def name(self) -> str:
+        """The middleware's name in the graph."""
+        return self._name or super().name
 
     # ----------------------------------------------------------------------------------------- hooks
 

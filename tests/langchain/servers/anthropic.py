@@ -313,11 +313,10 @@ def events(message: Block) -> Iterator[Block]:
     yield {"type": "message_start", "message": message | {"content": [], "stop_reason": None}}
     for index, block in enumerate(message["content"]):
         yield from _block_events(index, block)
-    usage = {"output_tokens": message["usage"]["output_tokens"]}
     yield {
         "type": "message_delta",
         "delta": {"stop_reason": message["stop_reason"], "stop_sequence": None},
-        "usage": usage,
+        "usage": message["usage"],  # the sums, which clients take
     }
     yield {"type": "message_stop"}
 
