@@ -174,8 +174,8 @@ def at_tier(span: Held, tier: Tier, settings: Settings) -> dict[str, Any]:
     look = known.looks.get(tier)
     return {
         "tier": tier,
-        "available": tier not in DRAWN or look is not None,
-        "why_not": _why_not(tier, look, settings),
+        "available": look is not None or not (tier in DRAWN or (known.purged and tier != "handle")),
+        "why_not": "its text was let go: only the picture is left" if known.purged else _why_not(tier, look, settings),
         "tokens": _tokens(known, tier, look, settings),
         "readable": round(settings.readable(known).get(tier, 0.0), 4),
         "exact_strings_safe": tier == "text" or (look is not None and not look.left and settings.exact(look.style)),
@@ -193,7 +193,7 @@ def shares(settings: Settings) -> dict[str, float]:
 
 def left_in_words(known: Known, tier: Tier) -> str | None:
     """What is left of the span where it is neither text nor picture: its headline, or the handle's line."""
-    if tier == "card":
+    if tier == "card" and not known.purged:
         return card_line(known.first, known.last, known.card) if known.card else None
     return handle_line(known.first, known.last) if tier == "handle" else None
 
@@ -201,7 +201,7 @@ def left_in_words(known: Known, tier: Tier) -> str | None:
 def _tokens(known: Known, tier: Tier, look: Look | None, settings: Settings) -> int | None:
     if tier == "text":
         return known.text
-    if tier in DRAWN:
+    if tier in DRAWN or known.purged:
         return settings.drawn(look.sizes) if look else None
     return settings.text(left_in_words(known, tier) or "")
 
@@ -226,6 +226,10 @@ def images(memory: OpticalMemory, thread: str, span: Held, tier: Tier) -> tuple[
     look = span.known.looks.get(tier)
     if look is None:
         return ()
+    if span.known.purged and span.known.page is not None:
+        with memory.store.read() as reader:
+            row = reader.thread(thread)
+            return pictures.of_page(reader, reader.path(row) if row else (), span.known.page, span.known, look)
     stored = _stored(memory, span.known.page, look) if span.known.page is not None else None
     return stored or pictures.draw(pictures.texts(span.rows, span.known), look, check=False)
 
