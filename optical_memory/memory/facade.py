@@ -31,6 +31,7 @@ from optical_memory.errors import BudgetError, ConfigError, StoreError, ThreadNo
 from optical_memory.memory.accounts import ThreadLedger, account, sizes
 from optical_memory.memory.assemble import Context
 from optical_memory.memory.kept import Kept
+from optical_memory.memory.meaning import Embedder, Meaning
 from optical_memory.memory.pictures import PNGs
 from optical_memory.memory.restyle import restyled
 from optical_memory.memory.show import Contexts, Shown
@@ -75,7 +76,7 @@ class OpticalMemory:
     `url` is a database URL ("sqlite:///memory.db", "postgresql+psycopg://...") or the path of an SQLite file. The other
     arguments are those of `MemoryConfig`, or pass `config=` (a MemoryConfig or the path of a TOML file). `count` replaces
     the text counter (raw tokens of a text), `profile` the profile of the model (or the file of a calibration), `clock` the
-    source of the time (UTC).
+    source of the time (UTC). With `embeddings` (any LangChain `Embeddings`) recall finds turns by their meaning too.
     Safe to use from several threads and processes at once; every method has a twin with an `a` in front for asyncio.
     Raises ConfigError for settings that cannot be used, StoreError and its kin for the database.
     """
@@ -88,6 +89,7 @@ class OpticalMemory:
         profile: Profile | str | FilePath | None = None,
         count: Callable[[str], int] | None = None,
         clock: Clock = _now,
+        embeddings: Embedder | None = None,
         lock_timeout: float = 30.0,
         read_only: bool = False,
         **settings: Any,
@@ -96,7 +98,8 @@ class OpticalMemory:
         self.config = _configured(config, told | settings)
         self._given_profile, self._count, self._clock = given, count or count_o200k, clock
         self.store = Store(str(url), lock_timeout=lock_timeout, read_only=read_only)
-        self._show = Shown()
+        self._meaning = Meaning(embeddings, self._clock)
+        self._show = Shown(self._meaning.search)
         self._contexts = Contexts()
         self._seen: Seen = Kept(32)  # plans in force, with their pages
         self._called: dict[str, datetime] = {}  # when a context of this process was last sent
@@ -321,6 +324,8 @@ class OpticalMemory:
         mine: Mapping[int, Sequence[Any]],
     ) -> Context:  # fmt: skip
         dry_run = dry_run or self.store.read_only
+        if self.config.recall[1] > 0:
+            self._meaning.prepare(self.store, thread, query)
         again = self._again(thread, settings, query, reserved, dry_run, upto)
         if again is not None:
             return again
@@ -422,6 +427,7 @@ class OpticalMemory:
         self._show.drop()
         self._contexts.drop()
         self._seen.drop()
+        self._meaning.drop()
         return self.store.erase()
 
     def _margin(self, settings: Settings) -> int:
@@ -475,6 +481,7 @@ class OpticalMemory:
         """
         if limit < 1:
             raise ConfigError(f"limit={limit!r}: give 1 or more")
+        self._prepared(thread, query)
         with self.store.read() as reader:
             row, path = self._path(reader, thread)
             hits = self._hits(reader, path, query, limit)
@@ -485,7 +492,8 @@ class OpticalMemory:
         return hits
 
     def search(self, thread: str, query: str, *, limit: int = 10) -> list[Hit]:
-        """As `recall`, for people who look: nothing grows stronger, nothing is written."""
+        """As `recall`, for people who look: nothing grows stronger, nothing is written but vectors, if there are embeddings."""
+        self._prepared(thread, query)
         with self.store.read() as reader:
             _, path = self._path(reader, thread)
             return self._hits(reader, path, query, limit)
@@ -496,12 +504,25 @@ class OpticalMemory:
             rows = reader.turns(path, *wanted, limit=limit)
             told = self._told(reader, path, rows)
             return [Hit(t.number, told[t.number], 1.0, t.role, t.created_at, purged=t.purged) for t in rows]
-        found = reader.search(path, query, limit=limit)
+        found = self._meaning.search(reader, path, query, limit)
         turns = {f.number: reader.turns(path, f.number, f.number)[0] for f in found}
         return [
             Hit(f.number, turns[f.number].text, f.score, turns[f.number].role, turns[f.number].created_at)
             for f in found
         ]
+
+    def _prepared(self, thread: str, query: str) -> None:
+        if _turn_range(query) is None:
+            self._meaning.prepare(self.store, thread, query)
+
+    def embed(self, thread: str) -> int:
+        """Embed all turns of a thread that are not yet, and return how many were; a search does so for a few hundred itself.
+
+        Nothing happens without `embeddings`. Raises ThreadNotFoundError.
+        """
+        with self.store.read() as reader:
+            self._path(reader, thread)
+        return self._meaning.catch_up(self.store, thread) if self._meaning.given else 0
 
     def _told(self, reader: Reader, path: Path, rows: Sequence[TurnRow]) -> dict[int, str]:
         """The text of each turn, and where only a picture is left, where that is."""
@@ -803,6 +824,10 @@ class OpticalMemory:
     async def aproject(self, messages: Sequence[object], *, thread: str, **options: Any) -> Context:
         """`project` in a worker thread."""
         return await asyncio.to_thread(partial(self.project, messages, thread=thread, **options))
+
+    async def aembed(self, thread: str) -> int:
+        """`embed` in a worker thread."""
+        return await asyncio.to_thread(self.embed, thread)
 
     async def arecall(self, thread: str, query: str, *, limit: int = 5) -> list[Hit]:
         """`recall` in a worker thread."""

@@ -7,7 +7,7 @@ strings beside it. They stay there until the next step, so that the prefix stays
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
@@ -20,7 +20,9 @@ from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import MARK
 from optical_memory.planning.seal import smaller
 from optical_memory.planning.spans import Look, Settings, copy_of, turn_to_draw
-from optical_memory.storage import Reader, TurnRow
+from optical_memory.storage import Found, Path, Reader, TurnRow
+
+Search = Callable[[Reader, Path, str, int, Container[int]], list[Found]]
 
 THRESHOLD = 1.0  # BM25 below this is chance: one common word
 CANDIDATES = 12  # matches that are looked at, and one more for each
@@ -64,12 +66,12 @@ def _rows(reader: Reader, view: View, numbers: Iterable[int]) -> list[TurnRow]:
     return [t for first, last in ranges(sorted(set(numbers))) for t in reader.turns(view.path, first, last)]
 
 
-def find(reader: Reader, view: View, query: str, room: int) -> Recollection | None:
+def find(reader: Reader, view: View, query: str, room: int, search: Search) -> Recollection | None:
     """What a query brings back within `room` tokens, of turns not shown as text; None if nothing is relevant."""
     shown = {t.number for t in view.after()}
     shown |= {n for s in view.plan.segments if s.kind == "text" and s.turns for n in range(s.turns[0], s.turns[1] + 1)}
     limit = max(CANDIDATES, room // TOKENS_EACH)
-    hits = [h for h in reader.search(view.path, query, limit=limit, exclude=shown) if h.score >= THRESHOLD]
+    hits = [h for h in search(reader, view.path, query, limit, shown) if h.score >= THRESHOLD]
     if not hits:
         return None
     scores = _with_neighbours({h.number: h.score for h in hits}, shown, view.plan.through)

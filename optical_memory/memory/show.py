@@ -28,7 +28,8 @@ Found = recollect.Recollection | None
 class Shown:
     """Makes contexts; images and parsed messages of earlier calls are reused, since a plan sends them with every call."""
 
-    def __init__(self) -> None:
+    def __init__(self, search: recollect.Search) -> None:
+        self._search = search
         self._images: Kept[tuple[Any, ...], Encoded] = Kept(512)
         self._messages: Kept[tuple[int, int], list[Any]] = Kept(4_096)
 
@@ -64,7 +65,7 @@ class Shown:
         done = any(anchor == view.state.anchor for anchor, _ in told)
         if not query or room <= 0 or done or not view.at_anchor:
             return told, None
-        found = recollect.find(reader, view, query, room)
+        found = recollect.find(reader, view, query, room, self._search)
         return ([*told, (found.anchor, found.segment)], found) if found else (told, None)
 
     def _texts(

@@ -27,6 +27,7 @@ from .schema import (
     branch,
     change,
     columns,
+    embedding,
     image,
     message,
     page,
@@ -328,8 +329,44 @@ class Reader:
         """
         if not path:
             return []
-        thread_id = self._connection.scalar(sa.select(branch.c.thread_id).where(branch.c.id == path[0].branch_id))
-        return search.search(self._connection, int(thread_id or 0), path, query, limit=limit, exclude=exclude)
+        return search.search(self._connection, self.thread_of(path), path, query, limit=limit, exclude=exclude)
+
+    def without_vectors(self, path: Path, model: str, *, limit: int) -> list[rows.TurnRow]:
+        """The newest turns on the path that this model has made no vectors of; without those that wait for results."""
+        made = sa.exists().where(embedding.c.turn_id == turn.c.id, embedding.c.model == model)
+        query = sa.select(*columns(turn, rows.TurnRow)).where(*_ON_SPAN, turn.c.text != "", ~turn.c.open, ~made)
+        found: list[rows.TurnRow] = []
+        for span in reversed(path):
+            newest = query.order_by(turn.c.number.desc()).limit(limit - len(found))
+            found += [rows.TurnRow(*row) for row in self._connection.execute(newest, _span(span))]
+            if len(found) >= limit:
+                break
+        return found
+
+    def vector_mark(self, thread_id: int, model: str) -> tuple[int, int]:
+        """How many vectors of this model a thread has, and the highest id: what a cache of them goes by."""
+        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.max(embedding.c.id), 0))
+        count, newest = self._connection.execute(query.where(*_vectors_of(thread_id, model))).one()
+        return int(count), int(newest)
+
+    def vectors(self, thread_id: int, model: str, *, after: int = 0) -> list[tuple[int, bytes]]:
+        """(turn id, vector) of this model's vectors in a thread with an id above `after`, in the order of their ids."""
+        query = sa.select(embedding.c.turn_id, embedding.c.vector).where(*_vectors_of(thread_id, model))
+        found = self._connection.execute(query.where(embedding.c.id > after).order_by(embedding.c.id))
+        return [(int(turn_id), bytes(vector)) for turn_id, vector in found]
+
+    def places(self, path: Path, turn_ids: Iterable[int]) -> dict[int, int]:
+        """Turn numbers by turn id, of those that are on the path."""
+        query = sa.select(turn.c.id, turn.c.branch_id, turn.c.number)
+        on = {r.branch_id: r for r in path}
+        rows_ = (
+            row for chunk in _chunks(turn_ids) for row in self._connection.execute(query.where(turn.c.id.in_(chunk)))
+        )
+        return {i: n for i, branch_id, n in rows_ if branch_id in on and on[branch_id].first <= n <= on[branch_id].last}
+
+    def thread_of(self, path: Path) -> int:
+        """The id of the thread that a path lies in."""
+        return int(self._connection.scalar(sa.select(branch.c.thread_id).where(branch.c.id == path[0].branch_id)) or 0)
 
     def counts(self, thread_id: int | None = None) -> rows.Counts:
         """What the database holds, or one thread of it."""
@@ -393,6 +430,10 @@ def _chunks(values: Iterable[T]) -> Iterator[Sequence[T]]:
     rest = iter(dict.fromkeys(values))
     while chunk := list(islice(rest, CHUNK)):
         yield chunk
+
+
+def _vectors_of(thread_id: int, model: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return embedding.c.thread_id == thread_id, embedding.c.model == model
 
 
 def _span(r: Range) -> dict[str, int]:

@@ -182,6 +182,20 @@ class Writer(Reader):
         """Set the host's own weight of these turns; None for the rule's."""
         self._update_turns(turn_ids, weight=weight)
 
+    def put_vectors(self, thread_id: int, model: str, vectors: Mapping[int, tuple[str, Sequence[bytes]]]) -> None:
+        """Keep vectors by turn id, each with the chain hash of the turn that was read: one that has changed since is left out."""
+        query = sa.select(turn.c.id, turn.c.chain).where(turn.c.thread_id == thread_id, ~turn.c.purged)
+        chunks = [self._connection.execute(query.where(turn.c.id.in_(chunk))).all() for chunk in _chunked(vectors)]
+        same = [row.id for rows_ in chunks for row in rows_ if row.chain == vectors[row.id][0]]
+        self._connection.execute(sa.delete(embedding).where(embedding.c.turn_id.in_(same), embedding.c.model == model))
+        made = [
+            {"thread_id": thread_id, "turn_id": i, "part": part, "model": model, "vector": vector}
+            for i in same
+            for part, vector in enumerate(vectors[i][1])
+        ]
+        if made:
+            self._connection.execute(sa.insert(embedding), made)
+
     # --- pages and images
 
     def add_pages(self, thread: ThreadRow, pages: Sequence[rows.NewPage], at: datetime) -> list[rows.PageRow]:
