@@ -15,6 +15,7 @@ from optical_memory.errors import ConfigError, MissingExtraError, OpticalMemoryE
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.exceptions import HTTPException
@@ -25,10 +26,12 @@ try:
 except ImportError as error:
     raise MissingExtraError("the viewer (starlette, uvicorn, jinja2)", "web") from error
 
+import optical_memory.inspection.ageing as ageing
 import optical_memory.inspection.opening as opening
 import optical_memory.inspection.web.shapes as shapes
 from optical_memory.inspection.options import turn_numbers
 from optical_memory.inspection.output import as_json, number, size
+from optical_memory.inspection.plots import DecayCurve
 from optical_memory.inspection.web.actions import ACTIONS, ask
 from optical_memory.inspection.web.desk import Desk
 from optical_memory.inspection.web.lookout import Lookout
@@ -153,6 +156,15 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("t", "the timeline"), ("d", "difference between source and what is left"), ("s", "the source"), ("x", "choose a turn"),
     ("?", "this list"), ("Esc", "close, or choose nothing"),
 )  # fmt: skip
+
+
+def _around_fading(lookout: Lookout, request: Request) -> Values:
+    """The schedule as a curve: our own SVG, in which every text is escaped."""
+    settings = lookout.desk.memory(_thread(request)).settings()
+    curve = DecayCurve.of(settings.schedule, readable=ageing.shares(settings)).svg()
+    return {"curve": Markup(curve)} | _around(lookout, request)  # noqa: S704
+
+
 SCREENS = (
     Screen("/", "threads.html", lambda lookout, r: lookout.threads(_text(r, "match")), _around),
     Screen("/search", "search.html", _see_search, _around),
@@ -160,7 +172,7 @@ SCREENS = (
     Screen("/t/{slug}", "thread.html", lambda lookout, r: lookout.timeline(_thread(r), _number(r, "upto")), _around),
     Screen("/t/{slug}/turn/{turn:int}", "turn.html", _see_turn, _around_turn),
     Screen("/t/{slug}/call", "call.html", lambda lookout, r: lookout.call(_thread(r), **_asked(r)), _around),
-    Screen("/t/{slug}/fading", "fading.html", lambda lookout, r: lookout.fading(_thread(r)), _around),
+    Screen("/t/{slug}/fading", "fading.html", lambda lookout, r: lookout.fading(_thread(r)), _around_fading),
     Screen("/t/{slug}/ledger", "ledger.html", lambda lookout, r: lookout.ledger(_thread(r)), _around),
     Screen("/t/{slug}/log", "log.html", lambda lookout, r: lookout.log(_thread(r)), _around),
     Screen("/t/{slug}/ask/{action}", "ask.html", _see_ask, _around),

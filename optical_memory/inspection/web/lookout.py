@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from optical_memory.planning.tiers import DRAWN, TIERS, Tier
 
 if TYPE_CHECKING:
     from optical_memory.memory import Context, OpticalMemory
+    from optical_memory.planning.spans import Settings
     from optical_memory.readers import Reader as PageReader
     from optical_memory.storage import PlanRow, ThreadRow
 
@@ -132,30 +133,31 @@ class Lookout:
         told = ageing.report(span, settings, chosen, after, why)
         pictures = self.pictures(thread, number, chosen)
         told["images"] = [_image(png, settings) for png in pictures]
-        exact = self._exact(memory, thread, span)
+        told["horizon"] = _horizon(settings, after)
+        exact = self._exact(memory, thread, rows[0])
         return rows[0] | {"thread": thread, "model": memory.config.model, "span": told, "exact": exact}
 
-    def _exact(self, memory: OpticalMemory, thread: str, span: ageing.Held) -> list[dict[str, Any]]:
-        """The exact strings of a span and what carries them now: text, the fact sheet, a picture, or nothing."""
+    def _exact(self, memory: OpticalMemory, thread: str, turn: dict[str, Any]) -> list[dict[str, Any]]:
+        """The exact strings of a turn and what carries them now: text, the fact sheet, a picture, or nothing."""
         with memory.store.read() as reader:
             row = reader.thread(thread)
             standing = reader.plan(reader.path(row), plan_key(memory.settings())) if row else None
         told = _told(standing)
         settings = memory.settings()
         found: dict[str, str] = {}
-        for string in exact_strings("\n".join(row.text for row in span.rows))[:200]:
-            found[string] = _carrier(string, span.tier, told, settings.profile.exact)
+        for string in exact_strings(turn["text"])[:200]:
+            found[string] = _carrier(string, turn["tier"], told, settings.profile.exact)
         return [{"string": s, "carried_by": c} for s, c in found.items()]
 
     def pictures(self, thread: str, number: int, tier: str) -> tuple[bytes, ...]:
         """The images of the span that holds a turn, at a tier; none where it is not drawn there."""
-        if tier not in DRAWN:
-            return ()
         memory = self.desk.memory(thread)
         span = self._held(memory, thread, number)
-        look = span.known.looks.get(_named(tier))
+        look = span.known.looks.get(_named(tier)) if tier in TIERS else None
+        if look is None:
+            return ()
         row = self._row(memory, thread)
-        key = (thread, row.id, span.known.page or row.version, span.known.first, look.name if look else tier)
+        key = (thread, row.id, span.known.page or row.version, span.known.first, look.name)
         have = self._images.get(key)
         return have if have is not None else self._images.put(key, ageing.images(memory, thread, span, _named(tier)))
 
@@ -252,7 +254,8 @@ class Lookout:
             told, out = _told(standing), []
             for stretch in stretches:
                 if stretch["tier"] in DRAWN and not safe.get(stretch["tier"], False):
-                    texts = "\n".join(t.text for t in reader.turns(path, *stretch["turns"]))
+                    drawn = [(a, b) for a, b, tier in _each([stretch]) if tier != "handle"]
+                    texts = "\n".join(t.text for a, b in drawn for t in reader.turns(path, a, b))
                     alone = [s for s in exact_strings(texts) if s not in told]
                     out += [{"turns": stretch["turns"], "tier": stretch["tier"], "strings": alone}] if alone else []
         return out
@@ -310,6 +313,13 @@ def _ours(context: Context) -> Iterator[bytes]:
             for block in message.content:
                 if isinstance(block, dict) and block.get("type") == "image" and "base64" in block:
                     yield base64.b64decode(block["base64"])
+
+
+def _horizon(settings: Settings, least: int) -> int:
+    """How many turns ahead the slider goes: a little beyond the schedule's last stair."""
+    stairs = getattr(settings.schedule, "stairs", ())
+    last = max((stair.amount for stair in stairs if stair.unit == "turns"), default=0)
+    return max(200, least, int(min(last * 1.2, 5_000)))
 
 
 def _named(tier: str) -> Tier:
@@ -429,8 +439,9 @@ def _profile(memory: OpticalMemory) -> dict[str, Any]:
 def _schedule(memory: OpticalMemory) -> dict[str, Any]:
     """The decay schedule by its name and stairs (none for a callable)."""
     schedule = memory.settings().schedule
-    stairs: Callable[[], Any] = lambda: [[s.tier, s.unit, s.amount] for s in schedule.stairs]  # type: ignore[attr-defined]  # noqa: E731
-    return {"name": getattr(schedule, "name", "callable"), "stairs": stairs() if hasattr(schedule, "stairs") else None}
+    stairs = getattr(schedule, "stairs", None)
+    told = None if stairs is None else [[stair.tier, stair.unit, stair.amount] for stair in stairs]
+    return {"name": getattr(schedule, "name", "callable"), "stairs": told}
 
 
 __all__ = ["Lookout"]
