@@ -224,7 +224,7 @@ class Part:
 def parts(context: Context, cost: Any) -> list[Part]:
     """The segments of a context and the images of each; `cost` gives the tokens of an image of (width, height)."""
     images = ours(context)
-    return [Part(s, tuple(_taken(images, s, cost)) if s.kind in DRAWN else ()) for s in context.segments]
+    return [Part(s, tuple(_taken(images, s, cost)) if s.look else ()) for s in context.segments]
 
 
 def ours(context: Context) -> Iterator[bytes]:

@@ -243,7 +243,7 @@ def _piece(shown: Shown, part: Part) -> str:
     segment = part.segment
     cost = f"{segment.tokens:,} tokens{_saved(shown, segment)}"
     caption = f"<b>{_chip(segment.kind)}</b> {_where(segment.turns)} <span>{cost}</span>"
-    if part.kind in DRAWN:
+    if part.images:
         images = "".join(_image(png) for png in part.images)
         return f'<figure><figcaption>{caption}</figcaption><div class="scroll">{images}</div></figure>'
     if segment.text is not None and len(segment.text) < 1_200:
