@@ -231,7 +231,7 @@ def _squeezed(half: NDArray[np.bool_], rows: int) -> NDArray[np.bool_]:
     inked = np.flatnonzero(half.any(axis=1))
     reach = int(inked[-1]) + 1 if inked.size else 0
     if reach > rows:
-        return half[np.arange(rows) * reach // rows]
+        return half[np.arange(rows) * reach // rows]  # evenly: squeezing the signs alone made them blots (LOG.md)
     return np.concatenate((half[:reach], np.zeros((rows - reach, half.shape[1]), bool)))
 
 

@@ -24,7 +24,7 @@ from optical_memory.pages.fonts import JOINER, WIDEST, Run, picture
 from optical_memory.pages.glyphs import CELL, PHASES, Face, face
 from optical_memory.pages.kinds import normalise
 from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points
-from optical_memory.pages.scripts import breakable, levels, locale_of, run_of, turned, units, visual
+from optical_memory.pages.scripts import CLOSING, OPENING, breakable, levels, locale_of, run_of, turned, units, visual
 from optical_memory.pages.sheets import Sheet, Style, TurnText
 
 MARGIN = 2  # pixels of paper on the left and right
@@ -150,8 +150,11 @@ def _shaped(text: str, style: Style, base: int | None) -> Shape:
     edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate((font.advance, wide))[glyphs])))
     space = codes == ord(" ")
     free = np.fromiter(map(breakable, parts), bool, len(parts))
-    soft = np.append(space | free, False)
-    soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH)) | free
+    soft = np.append(free, False)
+    soft[1:] |= free & ~np.isin(codes, points(OPENING))
+    soft[:-1] &= ~np.isin(codes, points(CLOSING))
+    soft[:-1] |= space
+    soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH))
     seam = _latest(np.append(False, np.isin(codes, points(SEAMS))))
     return Shape(glyphs, edge, _latest(soft), seam, space, runs, level)
 

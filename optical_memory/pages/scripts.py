@@ -40,6 +40,8 @@ UNIT = re.compile(
     re.DOTALL,
 )
 KANA, HANGUL = re.compile("[\u3041-\u30fa\u30fc-\u30ff]"), re.compile("[\u1100-\u11ff\uac00-\ud7a3]")
+CLOSING = "、。，．：；？！）］｝》〉」』】〕〗…ー々”’,.:;?!)]}"  # does not begin a line behind a Chinese character
+OPENING = "（［｛《〈「『【〔〖“‘([{"  # does not end a line before one
 MIRRORED = set("()[]{}<>«»≤≥")
 MIRROR = "\u200f"  # before a unit: the other way round
 KEY = "\u20e3"  # a square round a digit
