@@ -201,7 +201,7 @@ def left_in_words(known: Known, tier: Tier) -> str | None:
 def _tokens(known: Known, tier: Tier, look: Look | None, settings: Settings) -> int | None:
     if tier == "text":
         return known.text
-    if tier in DRAWN or known.purged:
+    if tier in DRAWN or (known.purged and tier != "handle"):
         return settings.drawn(look.sizes) if look else None
     return settings.text(left_in_words(known, tier) or "")
 

@@ -10,6 +10,7 @@ import pytest
 
 from optical_memory import OpticalMemory
 from optical_memory.inspection import looking
+from tests.inspection.conftest import talk
 from tests.web.conftest import BUDGET, MODEL, THREAD
 from tests.web.routes import addresses
 
@@ -228,4 +229,21 @@ def test_a_thread_without_a_model_or_eyes_opens_as_well(tmp_path, view, model):
         assert client.get(path).status_code == 200
 
 
-assert MODEL  # the thread's own model stands in its stored settings
+def test_a_turn_whose_text_was_let_go_is_told_so(tmp_path, view):
+    """With retain the picture is the record: the page says that the words are gone, and shows what is left."""
+    with OpticalMemory(tmp_path / "fading.db", model=MODEL, budget=3_000, retain="clear") as memory:
+        memory.remember(THREAD, talk(150))
+        memory.context(THREAD)
+        memory.remember(THREAD, talk(200))
+        memory.context(THREAD)
+        memory.step(THREAD)
+        gone = next(t.number for t in memory.turns(THREAD) if t.purged)
+    client = view(tmp_path / "fading.db")
+    page = client.get(f"/t/{THREAD}/turn/{gone}")
+    assert page.status_code == 200
+    assert "was let go" in page.text
+    tiers = {t["tier"]: t for t in client.get(f"/t/{THREAD}/turn/{gone}.json").json()["span"]["tiers"]}
+    assert not tiers["text"]["available"]
+    assert client.get(f"/t/{THREAD}/turn/{gone}/clear.0.png").status_code == 200
+    for path in ("", "/call", "/fading", "/log", f"/turn/{gone}?show=diff&tier=handle", f"/turn/{gone}?after=500"):
+        assert client.get(f"/t/{THREAD}{path}").status_code == 200

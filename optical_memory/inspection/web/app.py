@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ from optical_memory.inspection.web.actions import ACTIONS, ask
 from optical_memory.inspection.web.desk import Desk
 from optical_memory.inspection.web.lookout import Lookout
 from optical_memory.inspection.web.security import Gate
-
-log = logging.getLogger("optical_memory")
 
 PANE = "optical-pane"  # header of our script: it wants a piece of a page
 LARGEST = 100_000  # bytes of a post
@@ -269,11 +266,10 @@ class _Pages:
     def _failed(self, request: Request, error: Exception) -> Response:
         kind, status = _state(error)
         words = str(error) if isinstance(error, OpticalMemoryError) else _HTTP.get(status, "Something failed here.")
-        if kind == "error":
-            log.error("the viewer failed at %s", request.url.path, exc_info=error)
         if request.method == "POST" or request.url.path.endswith(".json"):
             return _json({"error": words, "state": kind}, status)
         command, url = getattr(error, "command", None), self.lookout.desk.url
+        status = 200 if kind == "empty" else status  # for a person that is where to begin, and no failure
         values = {"state": kind, "words_said": words, "command": command, "database": url}
         return self._html("pieces/state.html" if request.headers.get(PANE) else "state.html", request, values, status)
 
