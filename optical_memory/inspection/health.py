@@ -30,7 +30,10 @@ PACKAGES = (
     "typer",
     "rich",
 )
-EXTRAS = {"agents": "langchain", "web": "starlette", "ocr": "pytesseract", "postgres": "psycopg", "plot": "matplotlib"}
+EXTRAS = {
+    "agents": "langchain", "web": "starlette", "ocr": "pytesseract", "postgres": "psycopg", "plot": "matplotlib",
+    "scripts": "manimgx_fonts_cjk",
+}  # fmt: skip
 SKEW = 300  # seconds that the newest turn may be ahead of this clock before it is worth a word
 
 
@@ -73,15 +76,17 @@ def _version(name: str) -> str:
 
 
 def _fonts() -> str:
-    """What the shipped atlas draws, and whether Pillow can shape other scripts."""
+    """What the shipped atlas draws, what fonts add to it, and whether Pillow can shape these."""
     from PIL import features
 
+    from optical_memory.pages import scripts_at_hand
     from optical_memory.pages.glyphs import face
     from optical_memory.pages.sheets import FACES
 
     drawn = face("sans").count
     raqm = features.version("raqm") or "missing"
-    return f"{len(FACES)} faces of {drawn:,} glyphs, FreeType {features.version('freetype2')}, Raqm {raqm}"
+    added = ", ".join(scripts_at_hand()) or 'no other scripts: pip install "optical-memory[scripts]"'
+    return f"{len(FACES)} faces of {drawn:,} glyphs; {added}; FreeType {features.version('freetype2')}, Raqm {raqm}"
 
 
 def _search() -> str:
