@@ -169,7 +169,6 @@ def test_it_listens_on_this_machine_under_its_own_names():
     with bound("127.0.0.1", None) as listener:
         taken = listener.getsockname()
         assert taken[0] == "127.0.0.1"
-        listener.listen()
         with pytest.raises(ConfigError, match=f"{taken[1]}.*--port"):
             bound("127.0.0.1", taken[1])
     assert names("127.0.0.1", 80) == {"127.0.0.1:80", "localhost:80", "[::1]:80"}

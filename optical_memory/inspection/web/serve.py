@@ -64,6 +64,7 @@ def bound(host: str, port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, tried))
+            listener.listen()  # a browser that is quicker than the server waits instead of failing
         except (OSError, OverflowError) as error:
             listener.close()
             reason = str(error)
