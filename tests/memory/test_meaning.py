@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from langchain_core.embeddings import Embeddings
 
 from optical_memory import OpticalMemory
 from optical_memory.memory.meaning import CATCH_UP, PIECES, pieces
+from optical_memory.storage.schema import embedding
 
 ALIKE = {"boat": "ferry", "vessel": "ferry", "departs": "leaves", "midday": "noon", "cash": "money", "paid": "money"}
 
@@ -69,8 +71,9 @@ def talk(count: int) -> list[dict]:
 def vectors(memory: OpticalMemory, thread: str = "t") -> int:
     """How many vectors the database has of a thread."""
     with memory.store.read() as reader:
-        query = "SELECT count(*) FROM embedding WHERE thread_id = (SELECT id FROM thread WHERE key = ?)"
-        return reader._connection.exec_driver_sql(query, (thread,)).scalar_one()
+        row = reader.thread(thread)
+        query = sa.select(sa.func.count()).select_from(embedding).where(embedding.c.thread_id == (row.id if row else 0))
+        return reader._connection.scalar(query)
 
 
 def test_turns_are_found_by_their_meaning(make):

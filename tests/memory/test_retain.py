@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,6 +18,7 @@ from optical_memory.cost import profile
 from optical_memory.langchain import recall_memory
 from optical_memory.pages import Style
 from optical_memory.planning.decay import staircase
+from optical_memory.storage.schema import image
 from tests.memory.test_properties import assert_pairs_whole, counted, slow, threads
 
 READS = replace(
@@ -125,8 +127,9 @@ def test_fainter_pictures_are_made_of_the_kept_one_in_one_step(make):
     assert made
     assert made == {p.number: p for p in memory.pages("t", tier="dense") if p.record}
     for number, page in made.items():
-        image = Image.open(io.BytesIO(kept[number].png)).resize((page.width, page.height), Image.Resampling.LANCZOS)
-        assert np.array_equal(np.asarray(image), np.asarray(Image.open(io.BytesIO(page.png))))
+        kept_one = Image.open(io.BytesIO(kept[number].png))
+        reduced = kept_one.resize((page.width, page.height), Image.Resampling.LANCZOS)
+        assert np.array_equal(np.asarray(reduced), np.asarray(Image.open(io.BytesIO(page.png))))
         assert page.tokens < kept[number].tokens
 
 
@@ -245,7 +248,7 @@ def test_a_damaged_picture_is_said_to_be_damaged(make):
     """The context is made all the same, and the check names what is lost."""
     memory = grown(make, retain="vivid", budget=4_000)
     with memory.store.write() as writer:
-        writer._connection.exec_driver_sql("UPDATE image SET png = zeroblob(100)")
+        writer._connection.execute(sa.update(image).values(png=b"nothing of a picture"))
     memory.close()
     again = make(profile=READS, budget=4_000, keep=("turns", 4), schedule=SOON, retain="vivid")
     told = [
