@@ -27,11 +27,11 @@ def serve(
         import uvicorn
     except ImportError as error:
         raise MissingExtraError("the viewer (starlette, uvicorn, jinja2)", "web") from error
+    if host not in LOOPBACK:
+        note(f"warning: {host} can be reached from other machines, unencrypted; who has the link reads and changes all")
     listener = bound(host, port)
     taken = listener.getsockname()[1]
     app = make_app(db, hosts=names(host, taken), port=taken, read_only=read_only)
-    if host not in LOOPBACK:
-        note(f"warning: {host} can be reached from other machines, unencrypted; who has the link reads and changes all")
     link = f"http://{_bracketed(host)}:{taken}{ENTER}?token={app.token}"
     say(link)
     note("Good once, for one browser. Stop with Ctrl+C.")
