@@ -24,7 +24,7 @@ from optical_memory.pages.fonts import JOINER, WIDEST, Run, picture
 from optical_memory.pages.glyphs import CELL, PHASES, Face, face
 from optical_memory.pages.kinds import normalise
 from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points
-from optical_memory.pages.scripts import CLOSING, OPENING, breakable, levels, locale_of, run_of, turned, units, visual
+from optical_memory.pages.scripts import CLOSING, OPENING, free, levels, locale_of, run_of, turned, units, visual
 from optical_memory.pages.sheets import Sheet, Style, TurnText
 
 MARGIN = 2  # pixels of paper on the left and right
@@ -141,17 +141,17 @@ def _shaped(text: str, style: Style, base: int | None) -> Shape:
     font, parts = face(style.face), units(text)
     level = levels(parts, base)
     glyphs, runs = _numbered(parts if level is None else turned(parts, level), font, locale_of(text))
-    codes = np.fromiter((ord(part[0]) if len(part) == 1 else 0 for part in parts), np.uint32, len(parts))
+    heads, sizes = points("".join([part[0] for part in parts])), np.fromiter(map(len, parts), np.int64, len(parts))
+    codes = np.where(sizes == 1, heads, 0)
     if style.bold:
-        at = np.cumsum([0, *map(len, parts)])[:-1]
-        strong = (salient(text)[at] | np.isin(codes, points(SIGNS))) & (glyphs < font.count)
+        strong = (salient(text)[np.cumsum(sizes) - sizes] | np.isin(codes, points(SIGNS))) & (glyphs < font.count)
         glyphs = glyphs + np.int32(font.count) * strong
     wide = np.array([picture(run).advance for run in runs], np.int64)
     edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate((font.advance, wide))[glyphs])))
     space = codes == ord(" ")
-    free = np.fromiter(map(breakable, parts), bool, len(parts))
-    soft = np.append(free, False)
-    soft[1:] |= free & ~np.isin(codes, points(OPENING))
+    alone = free(heads)
+    soft = np.append(alone, False)
+    soft[1:] |= alone & ~np.isin(codes, points(OPENING))
     soft[:-1] &= ~np.isin(codes, points(CLOSING))
     soft[:-1] |= space
     soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH))
@@ -336,7 +336,7 @@ class Draft:
 
     def _count(self, turn: TurnText, start: int, end: int, glyphs: int) -> None:
         """Characters of source, shared out by glyphs where a turn is cut over pages."""
-        for name, total in (("chars", len(turn.text)), ("missing", lacking(turn.text, self.style.scripts))):
+        for name, total in (("chars", len(turn.text)), ("missing", _missing(turn.text, self.style.scripts))):
             part = total * end // glyphs - total * start // glyphs if glyphs else total
             setattr(self, name, getattr(self, name) + part)
 
@@ -364,6 +364,9 @@ class Draft:
                     number[run] = first + known.setdefault(s.runs[run - first], len(known))
                 parts[i] = number[parts[i]]
         return np.concatenate(parts), tuple(known)
+
+
+_missing = lru_cache(maxsize=8)(lacking)  # a turn that is cut over pages asks on each
 
 
 def _quarters(pens: Ints, size: int) -> NDArray[np.int32]:

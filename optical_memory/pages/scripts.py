@@ -42,6 +42,7 @@ UNIT = re.compile(
 KANA, HANGUL = re.compile("[\u3041-\u30fa\u30fc-\u30ff]"), re.compile("[\u1100-\u11ff\uac00-\ud7a3]")
 CLOSING = "、。，．：；？！）］｝》〉」』】〕〗…ー々”’,.:;?!)]}"  # does not begin a line behind a Chinese character
 OPENING = "（［｛《〈「『【〔〖“‘([{"  # does not end a line before one
+RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # letters and digits of Hebrew and Arabic
 MIRRORED = set("()[]{}<>«»≤≥")
 MIRROR = "\u200f"  # before a unit: the other way round
 KEY = "\u20e3"  # a square round a digit
@@ -65,9 +66,10 @@ def locale_of(text: str) -> str:
     return "ja" if KANA.search(text) else "ko" if HANGUL.search(text) else "zh"
 
 
-def breakable(unit: str) -> bool:
-    """Whether a line may end before and behind this unit, though there is no blank."""
-    return ord(unit[0]) >= 0x1100 and fonts().which[min(ord(unit[0]), 0x3FFFF)] == NAMES.index("han")
+def free(heads: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Whether a line may end before and behind units with these first characters, though there is no blank."""
+    which: NDArray[np.int8] = fonts().which
+    return np.asarray(which[np.minimum(heads, len(which) - 1)] == NAMES.index("han"))
 
 
 def turned(parts: Sequence[str], level: NDArray[np.int8]) -> list[str]:
@@ -132,9 +134,9 @@ def levels(parts: Sequence[str], base: int | None = None) -> NDArray[np.int8] | 
     left if most of its letters are (not by the first, which in a chat is often a name); `base` 0 or 1 says so instead.
     A code such as ⟨U+202E⟩ is one left-to-right word.
     """
-    kinds = _kinds(parts)
-    if not {"R", "AL", "AN"} & set(kinds):
+    if not RIGHT.search("".join(parts)):
         return None
+    kinds = _kinds(parts)
     found: list[int] = []
     start = 0
     for end in [i + 1 for i, part in enumerate(parts) if part in marks.NEWLINE + marks.PARAGRAPH] + [len(parts)]:
