@@ -329,8 +329,13 @@ def search(
     """Find turns by their words, and how each is shown now; looking makes nothing stronger."""
     from optical_memory.inspection import looking, tables
 
-    with opening.reading(db, thread) as memory:
-        found = looking.hits(memory, text, thread, limit, readable)
+    with opening.reading(db) as memory:
+        names = [thread] if thread is not None else looking.found_in(memory, text, limit * looking.WIDER**readable)
+    found = []
+    for name in names:
+        with opening.reading(db, name) as memory:  # each as its own agent sends it
+            found += looking.hits(memory, text, name, limit, readable)
+    found = looking.best(found, limit)
     output.show(found, json, tables.hits)
     if not found:
         output.note("nothing found")

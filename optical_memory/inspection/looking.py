@@ -148,26 +148,34 @@ def holding(memory: OpticalMemory, thread: str) -> list[Holding]:
 WIDER = 10  # times as many hits are looked through where only readable ones count
 
 
-def hits(
-    memory: OpticalMemory, query: str, thread: str | None, limit: int, readable: bool = False
-) -> list[dict[str, Any]]:
-    """The turns of one thread, or of all, that match best, and how each is shown now.
+def hits(memory: OpticalMemory, query: str, thread: str, limit: int, readable: bool = False) -> list[dict[str, Any]]:
+    """The turns of a thread that match best, and how each is shown now by the plan of the memory's own settings.
 
     With `readable` only what the memory's model can read of the next call: text, pages of a size that it reads, and cards
-    that still hold a word that was asked for.
+    that still hold a word that was asked for. Raises ThreadNotFoundError.
     """
-    names = [thread] if thread else _names(memory)
-    many = limit * WIDER if readable else limit
-    found = [(hit.score, name, hit) for name in names for hit in memory.search(name, query, limit=many)]
-    found.sort(key=lambda f: (-f[0], f[1], f[2].turn))
     out: list[dict[str, Any]] = []
-    for _, name, hit in found:
+    for hit in memory.search(thread, query, limit=limit * WIDER if readable else limit):
         if len(out) == limit:
             break
-        (turn,) = memory.turns(name, first=hit.turn, last=hit.turn)
-        if not readable or _readable(memory, name, turn, query):
-            out.append(_hit(name, hit, turn.tier))
+        (turn,) = memory.turns(thread, first=hit.turn, last=hit.turn)
+        if not readable or _readable(memory, thread, turn, query):
+            out.append(_hit(thread, hit, turn.tier))
     return out
+
+
+def found_in(memory: Stored, query: str, limit: int) -> list[str]:
+    """The threads that hold the `limit` best hits, those with the best first."""
+    with memory.store.read() as reader:
+        rows = reader.threads()
+        found = [(hit.score, row.key) for row in rows for hit in reader.search(reader.path(row), query, limit=limit)]
+    found.sort(key=lambda hit: (-hit[0], hit[1]))
+    return list(dict.fromkeys(name for _, name in found[:limit]))
+
+
+def best(rows: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """The best of hits from several threads."""
+    return sorted(rows, key=lambda r: (-r["score"], r["thread"], r["turn"]))[:limit]
 
 
 def _readable(memory: OpticalMemory, thread: str, turn: Turn, query: str) -> bool:
@@ -186,11 +194,6 @@ def _card(memory: OpticalMemory, thread: str, number: int) -> str:
         row = reader.thread(thread)
         page = reader.page_at(reader.path(row), number) if row else None
     return (page.card or "") if page else ""
-
-
-def _names(memory: OpticalMemory) -> list[str]:
-    with memory.store.read() as reader:
-        return [row.key for row in reader.threads()]
 
 
 def _hit(thread: str, hit: Hit, tier: str) -> dict[str, Any]:

@@ -178,3 +178,9 @@ def test_a_page_in_so_many_turns(harbour: str, run: Command, told: Told, page: i
     assert "a smaller --after" in words.stderr
     assert run("page", harbour, "999", "--after", "3").exit_code == 3
     assert told("page", harbour, page) == now
+
+
+def test_a_hit_in_any_thread_is_told_as_its_own_agent_has_it(harbour: str, told: Told) -> None:
+    """Without --thread the tiers are the same: each thread's own model and budget decide."""
+    assert told("search", "crates", "--limit", "60") == told("search", "crates", "--thread", harbour, "--limit", "60")
+    assert len({h["tier"] for h in told("search", "weight_kg", "--limit", "60")}) > 1
