@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_memory import BudgetError, OpticalMemory
+from optical_memory.cost import Price
 from optical_memory.planning.decay import staircase
 from tests.memory.test_properties import counted, slow, threads
 from tests.memory.test_retain import READS, SOON, covered, whole
@@ -51,9 +53,17 @@ def told(memory: OpticalMemory, rows: list[dict]) -> list[object]:
 @slow
 @given(threads, jumps, st.integers(400, 2_000))
 def test_a_clock_that_jumps_changes_nothing_that_numbers_do_not(tmp_path_factory, rows, hours, budget):
-    """Ten years ahead or back between any two looks: the same contexts, tiers and steps as with a clock that stands."""
+    """Ten years ahead or back between any two looks: the same contexts, tiers and steps as with a clock that stands.
+
+    For a provider without a cache: whether one has gone cold is a matter of time, and decides when a step is cheap.
+    """
     file = tmp_path_factory.getbasetemp() / "clock.db"
-    options = {"profile": READS, "budget": budget, "keep": ("turns", 3), "schedule": SOON}
+    options = {
+        "profile": replace(READS, price=Price(base=1, read=1, write=1, ttl=0)),
+        "budget": budget,
+        "keep": ("turns", 3),
+        "schedule": SOON,
+    }
     still = told(OpticalMemory(file, **options, clock=lambda: START), rows)
     assert told(OpticalMemory(file, **options, clock=Jumping(hours)), rows) == still
 
