@@ -215,6 +215,9 @@ def show(
     turns: Annotated[str | None, typer.Option("--turns", metavar="A-B", help="Only these turns.")] = None,
     full: Annotated[bool, typer.Option("--full", help="The whole text of each turn.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="At most so many of the newest; 0 for all.")] = 200,
+    branch: Annotated[
+        int | None, typer.Option(metavar="ID", help="Another branch: `optical-memory threads --branches` lists them.")
+    ] = None,
     profile: ProfileFile = None,
     db: Db = None,
     json: Json = False,
@@ -227,6 +230,9 @@ def show(
         end = min(last or sys.maxsize, looking.length(memory, thread))
         start = max(first, end - limit + 1) if limit else first
         found = looking.turns(memory, thread, start, end)
+        if branch is not None:
+            start = first
+            found = looking.branch(memory, thread, branch, first, last)
     if start > first:
         output.note(f"note: turns {first} to {start - 1} are not listed: pass --limit 0 or --turns")
     output.show(found, json, tables.whole_turns if full else tables.turns)

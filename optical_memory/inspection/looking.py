@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from optical_memory.errors import ConfigError
+from optical_memory.errors import ConfigError, ThreadNotFoundError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.messages import SOURCE
 from optical_memory.planning.tiers import DRAWN
@@ -112,6 +112,28 @@ def length(memory: OpticalMemory, thread: str) -> int:
 def turns(memory: OpticalMemory, thread: str, first: int, last: int | None) -> list[dict[str, Any]]:
     """The turns `first`..`last`, oldest first, and how each is shown now."""
     return [_turn(t) for t in memory.turns(thread, first=first, last=last)]
+
+
+def branch(memory: OpticalMemory, thread: str, number: int, first: int, last: int | None) -> list[dict[str, Any]]:
+    """The turns `first`..`last` on the way to the end of a branch; of one that was abandoned no tier, for it is not sent.
+
+    Raises ThreadNotFoundError, and StoreError for a branch that is not of this thread.
+    """
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        if row is None:
+            raise ThreadNotFoundError(thread)
+        if number == row.branch_id:
+            return turns(memory, thread, first, last)
+        rows = reader.turns(reader.path(row, branch_id=number), first, last)
+    settings = memory.settings()
+    return [
+        {
+            "turn": t.number, "role": t.role, "name": t.name, "tier": None, "tokens": settings.turn(t), "pinned": t.pinned,
+            "purged": t.purged, "created_at": moment(t.created_at), "text": t.text,
+        }
+        for t in rows
+    ]  # fmt: skip
 
 
 def _turn(turn: Turn) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def turns(rows: Sequence[Row]) -> None:
             newest - r["turn"],
             day(r["created_at"]),
             r["name"] or r["role"],
-            output.tier(r["tier"]),
+            output.tier(r["tier"] or "not sent"),
             number(r["tokens"]),
             "pin" if r["pinned"] else "",
             one_line(r["text"]),
@@ -90,7 +90,7 @@ def whole_turns(rows: Iterable[Row]) -> None:
     """The turns word for word, each under a line of its own."""
     for row in rows:
         pinned = ", pinned" if row["pinned"] else ""
-        who, held = safe(row["name"] or row["role"]), row["tier"] + pinned
+        who, held = safe(row["name"] or row["role"]), (row["tier"] or "not sent") + pinned
         output.say(f"--- turn {row['turn']}, {who}, shown as {held}, {number(row['tokens'])} tokens")
         output.say(safe(row["text"]))
 

@@ -17,7 +17,7 @@ from tests.inspection.conftest import BUDGET, MODEL, talk, write_lines
 T = "harbour"
 COMMANDS: dict[str, list[list[str]]] = {
     "threads": [["threads"], ["threads", "--branches"]],
-    "show": [["show", T]],
+    "show": [["show", T], ["show", "side", "--branch", "2"]],
     "context": [["context", T], ["context", T, "--budget", "2500", "--query", "crate CR-001-03"]],
     "page": [["page", T, "PAGE"]],
     "page-after": [["page", T, "PAGE", "--after", "0"], ["page", T, "PAGE", "--after", "5000"]],

@@ -170,6 +170,12 @@ def test_branches_are_listed(run: Command, told: Told, tmp_path: Path) -> None:
     (found,) = told("threads", "--branches")
     assert found["branch_count"] == len(found["branches"]) == 2
     assert [b["head"] for b in found["branches"]] == [False, True]
+    old, new = (b["branch"] for b in found["branches"])
+    assert [r["turn"] for r in told("show", "t", "--branch", old)] == list(range(1, 7))
+    assert told("show", "t", "--branch", old)[0]["tier"] is None
+    assert told("show", "t", "--branch", new) == told("show", "t")
+    assert "not sent" in run("show", "t", "--branch", old, "--full").stdout
+    assert run("show", "t", "--branch", 99).exit_code == 1
 
 
 def test_doctor_tells_versions_with_and_without_a_database(run: Command, tmp_path: Path) -> None:
