@@ -58,7 +58,7 @@ class StoredTurn(Protocol):
 
 
 FORGETTING = 0.15  # questions about long talks ask of all ages nearly alike; half a power dropped the oldest third
-GIST = 10  # how many times its length a card is worth beside the whole text, up to a fifth of that (READABLE)
+GIST = 50  # a card says what a text of at most so many times its length is about; of a longer one, as much less
 UNKNOWN_IMAGE = 1_600  # tokens of an attached image or file whose size is unknown
 
 
@@ -130,10 +130,10 @@ class Settings:
     horizon: float = 20
 
     def readable(self, known: Known) -> dict[str, float]:
-        """Share of a span's information that is still readable at each tier; a card has a little more than its length says."""
+        """Share of a span's information that is still readable at each tier; a card has the gist of it (`GIST`)."""
         drawn: dict[str, float] = {tier: look.held * self.share(look.style) for tier, look in known.looks.items()}
         most = self.profile.shares.get("card", READABLE["card"])
-        return {**READABLE, **drawn, "card": min(most, GIST * most * len(known.card) / max(1, known.chars))}
+        return {**READABLE, **drawn, "card": most * min(1.0, GIST * len(known.card) / max(1, known.chars))}
 
     def exact(self, style: Style) -> bool:
         """Are ids and numbers safe in this style? Never where other scripts are drawn."""
