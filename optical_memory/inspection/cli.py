@@ -543,10 +543,9 @@ def _doomed(memory: OpticalMemory, thread: str, turns: list[int] | None, before:
     """The turns that would go, None for the whole thread. Raises NotFoundError where nothing is to go."""
     if turns is None and before is None:
         return None
-    from optical_memory.inspection.looking import holding
+    from optical_memory.inspection.looking import doomed
 
-    wanted = set(turns or ())
-    chosen = [t.number for t in holding(memory, thread) if t.number in wanted or (before and t.at < before)]
+    chosen = doomed(memory, thread, turns or (), before)
     if not chosen:
         raise opening.NotFoundError(f"thread {thread!r} holds no such turns: see `optical-memory show`")
     return chosen
@@ -554,14 +553,15 @@ def _doomed(memory: OpticalMemory, thread: str, turns: list[int] | None, before:
 
 def _in_words(memory: OpticalMemory, thread: str, chosen: list[int] | None) -> str:
     """What would go, in words."""
-    from optical_memory.inspection.looking import holding
+    from optical_memory.inspection.looking import length, words_of
     from optical_memory.planning.context import ranges
 
-    held = {t.number: t.words for t in holding(memory, thread)}
     if chosen is None:
-        return f"thread {thread!r} with all of its {len(held)} turns and every branch"
-    words, where = sum(held[n] for n in chosen), ", ".join(output.turn_range(r) for r in ranges(chosen))
-    return f"{len(chosen)} turn{'s' * (len(chosen) > 1)} ({where}; {words:,} words) of thread {thread!r}"
+        return f"thread {thread!r} with all of its {length(memory, thread)} turns and every branch"
+    where = ", ".join(output.turn_range(r) for r in ranges(chosen))
+    words, lost = words_of(memory, thread, chosen), memory.forget(thread, turns=chosen, dry_run=True).lost
+    along = f", and {lost} more that only the same pictures show" if lost else ""
+    return f"{len(chosen)} turn{'s' * (len(chosen) > 1)} ({where}; {words:,} words) of thread {thread!r}{along}"
 
 
 def _moment(text: str | None) -> datetime | None:

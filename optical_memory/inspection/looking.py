@@ -6,7 +6,7 @@ import base64
 import hashlib
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from optical_memory.errors import ConfigError, ThreadNotFoundError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.messages import SOURCE
+from optical_memory.planning.context import ranges
 from optical_memory.planning.tiers import DRAWN
 
 if TYPE_CHECKING:
@@ -150,21 +151,22 @@ def _turn(turn: Turn) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A turn whose text is still there: its number, its words, and when it was said or else stored."""
-
-    number: int
-    words: int
-    at: datetime
-
-
-def holding(memory: OpticalMemory, thread: str) -> list[Holding]:
-    """The turns of a thread that were not forgotten; none where there is no such thread."""
+def doomed(memory: OpticalMemory, thread: str, turns: Iterable[int], before: datetime | None) -> list[int]:
+    """Of these turns and those from before a time, the numbers that are in the thread and not forgotten yet."""
     with memory.store.read() as reader:
         row = reader.thread(thread)
-        rows = reader.turns(reader.path(row)) if row else []
-    return [Holding(t.number, len(t.text.split()), t.created_at or t.stored_at) for t in rows if t.role != "forgotten"]
+        path = reader.path(row) if row else ()
+        wanted = set(turns) | set(reader.before(path, before) if before else ())
+        rows = [t for first, last in ranges(sorted(wanted)) for t in reader.turns(path, first, last)]
+    return [t.number for t in rows if t.role != "forgotten"]
+
+
+def words_of(memory: OpticalMemory, thread: str, turns: Iterable[int]) -> int:
+    """How many words these turns hold."""
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        path = reader.path(row) if row else ()
+        return sum(len(t.text.split()) for first, last in ranges(turns) for t in reader.turns(path, first, last))
 
 
 WIDER = 10  # times as many hits are looked through where only readable ones count
