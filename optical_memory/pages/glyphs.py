@@ -24,7 +24,7 @@ CELL = 160  # rows of a master from ascender to underscore; a multiple of 4 for 
 PHASES = 4  # quarter pixels
 WHOLE = FACES["sans"]  # the natural width, in the parts that faces are told in
 LOW = CELL * 5 // 6  # rows above the baseline in a tall face
-STROKE = 4  # master pixels that its strokes are wider: a stem has about 18
+STROKE = 4  # master pixels that its strokes are wider: a stem has 15
 LEVELS = 85  # full ink; times 3 is 255, so three overlapping edges in one pixel cannot overflow a byte
 
 Ints = NDArray[np.int64]
