@@ -38,7 +38,9 @@ SHOWN: Mapping[str, float] = {**READABLE, **SHARES, "card": CARD, "summary": CAR
 STRINGS = 1_000  # characters of text to each exact string
 HYSTERESIS = (0.25, 0.5, 0.75)  # low marks among which a trim of equal money or tokens may choose its best
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # ages in hours are not simulated
-_STYLE, _SHEET = Style(9), Sheet(28, 28, 28, True)  # stand-ins: a simulated page is priced by its tokens alone
+# Stand-ins: a simulated page is priced by its tokens alone; its style only tells the tiers apart.
+_STYLES: Mapping[str, Style] = {"vivid": Style(9), "clear": Style(8), "dense": Style(7)}
+_SHEET = Sheet(28, 28, 28, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,7 @@ class _Run:
 
     def _known(self, rows: Sequence[_Row], anchor: int) -> Known:
         chars = sum(row.chars for row in rows)
-        looks = {t: _look(chars, d) for t, d in self.ours.density.tiers.items() if d is not None}
+        looks = {t: _look(t, chars, d) for t, d in self.ours.density.tiers.items() if d is not None}
         strings = tuple(f"{rows[0].number:06d}-{n:05d}" for n in range(chars // STRINGS))
         text = sum(row.tokens + row.calls for row in rows)
         card = "x" * min(280, max(80, chars // 12))
@@ -350,9 +352,9 @@ def _drawn(tier: Tier) -> Tier:
     return tier if tier in DRAWN else "dense"
 
 
-def _look(chars: int, per_token: float) -> Look:
+def _look(tier: Tier, chars: int, per_token: float) -> Look:
     """A page that is as many pixels wide as it costs tokens."""
-    return Look(_STYLE, _SHEET, ((ceil(chars / per_token), 1),))
+    return Look(_STYLES[tier], _SHEET, ((ceil(chars / per_token), 1),))
 
 
 def _width(width: int, height: int) -> int:
@@ -365,7 +367,7 @@ def _same(width: int, height: int) -> tuple[int, int]:
 
 def _settings(ours: Ours, price: Price) -> Settings:
     """The planner's settings: tokens of text by its length, tokens of a page by its width, see `_look`."""
-    tiers: dict[str, Style | None] = {t: None if d is None else _STYLE for t, d in ours.density.tiers.items()}
+    tiers: dict[str, Style | None] = {t: None if d is None else _STYLES[t] for t, d in ours.density.tiers.items()}
     profile = Profile(
         "simulated", True, _width, _same, 1.0, 4, 0, (), tiers, {t: t in ours.density.exact for t in DRAWN}, None,
         ours.density.images, 8_000, 2**25, price, "simulated", "",
