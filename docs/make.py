@@ -44,6 +44,7 @@ from optical_memory.planning.tiers import DRAWN  # noqa: E402
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 THREAD, BUDGET, TURNS = "harbour", 12_000, 240
 MODEL = "claude-fable-5"  # reads three sizes of type by published tests, so every tier can be seen
+OPENED = 120  # the turn at which the viewer is shown
 ACROSS, HEIGHT = 270, 150  # pixels of a page that are shown at most
 MODELS = (
     "claude-opus-5", "claude-fable-5", "claude-opus-4-8", "claude-sonnet-5", "claude-haiku-4-5", "gpt-5.6-sol", "gpt-5.6",
@@ -141,7 +142,7 @@ def _cropped(png: bytes, to: Path, height: int) -> None:
 
 
 def viewer(file: Path, to: Path) -> None:
-    """The viewer over a database as Chromium draws it, in both themes: needs Playwright and the program chromium."""
+    """The viewer over a database as Chromium draws it, at a page: needs Playwright and the program chromium."""
     from playwright.sync_api import sync_playwright
 
     command = [sys.executable, "-m", "optical_memory", "view", "--no-open", "--read-only", "--db", str(file)]
@@ -150,11 +151,10 @@ def viewer(file: Path, to: Path) -> None:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1200, "height": 760})
         page.goto(link)
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            page.goto(f"{page_of(link)}/t/{THREAD}")
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=to / f"viewer-{theme}.png")
+        page.goto(f"{page_of(link)}/t/{THREAD}/turn/{OPENED}")
+        page.wait_for_load_state("networkidle")
+        with Image.open(io.BytesIO(page.screenshot())) as image:
+            image.convert("RGB").quantize(256).save(to / "viewer.png", optimize=True)
         browser.close()
         served.terminate()
 
