@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -103,8 +104,8 @@ class Lookout:
         return {
             "thread": thread, "model": memory.config.model, "budget": memory.budget, "length": row.length,
             "touched_at": looking.moment(row.touched_at), "stretches": stretches,
-            "readable": round(_readable(stretches, memory), 4), "read_only": self.desk.read_only,
-            "vision": profile.vision, "mode": memory.config.mode,
+            "in_use": _in_use(memory, thread), "readable": round(_readable(stretches, memory), 4),
+            "read_only": self.desk.read_only, "vision": profile.vision, "mode": memory.config.mode,
         }  # fmt: skip
 
     def timeline(self, thread: str, upto: int | None = None) -> dict[str, Any]:
@@ -349,6 +350,22 @@ def _stretches(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
         out += [_stretch(first, last, kind, left)] if last >= first else []
         at = max(at, last + 1)
     return out
+
+
+def _in_use(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
+    """The segments of the plan in force, and the turns after it as text, counted by their sums: about what a call takes."""
+    of = memory.settings().profile
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        path = reader.path(row) if row else ()
+        standing = reader.plan(path, plan_key(memory.settings()))
+        plan = Plan.from_json(standing.body) if standing else Plan()
+        sums = reader.turn_stats(path, plan.through + 1)
+    around = sums.messages * of.message_overhead + sums.calls * of.call_overhead
+    text = math.ceil(sums.tokens * of.text_factor) + sums.messages + sums.calls + around
+    shown = [(s.kind, s.turns, s.tokens) for s in plan.segments if s.tokens]
+    rest = [("text", (plan.through + 1, row.length), text)] if row and row.length > plan.through else []
+    return [{"kind": k, "turns": list(t) if t else None, "tokens": n} for k, t, n in [*shown, *rest]]
 
 
 def _stretch(first: int, last: int, tier: str, left: Sequence[tuple[int, int]] = ()) -> dict[str, Any]:
