@@ -167,3 +167,22 @@ def test_a_thread_is_not_restored_over_another(harbour: str, database: Path, tmp
         export(memory, harbour, tmp_path / "out")
         with pytest.raises(StoreError, match="there already"):
             restore(memory, tmp_path / "out")
+
+
+def test_pictures_that_are_all_that_is_left_come_along(tmp_path: Path) -> None:
+    """With retain= the text of faded pages is gone for good; a restored thread shows the same pictures, and no text comes back."""
+    kept: dict[str, Any] = SMALL | {"retain": "vivid"}
+    with OpticalMemory(tmp_path / "a.db", **kept) as memory, OpticalMemory(tmp_path / "b.db", **kept) as other:
+        memory.remember("t", talk(30))
+        memory.step("t")
+        memory.context("t")
+        gone = [t.number for t in memory.turns("t") if t.purged]
+        assert gone
+        export(memory, "t", tmp_path / "out")
+        restore(other, tmp_path / "out")
+        assert [t.number for t in other.turns("t") if t.purged] == gone
+        assert other.context("t", dry_run=True).to_openai() == memory.context("t", dry_run=True).to_openai()
+        assert [p.sha256 for p in other.pages("t")] == [p.sha256 for p in memory.pages("t")]
+        assert other.remember("t", talk(30)).added == 0
+        export(other, "t", tmp_path / "again")
+    assert everything(tmp_path / "again") == everything(tmp_path / "out")
