@@ -65,7 +65,8 @@ def decide(
     forced = needed > settings.budget
     pinned = bool(_untold(state))
     bare = state.bare > state.plan.through
-    if not forced and not bare and standing and not asked and not (state.fresh and state.fresh[-1].role == "user"):
+    going_on = standing or state.pending  # a run that has begun without a plan goes on without one
+    if not forced and not bare and going_on and not asked and not (state.fresh and state.fresh[-1].role == "user"):
         return None, "", "tiers change when a new user message comes"
     if not forced and not pinned and not bare:
         hoped, words = verdict(
