@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import optical_memory.inspection.ageing as ageing
 import optical_memory.inspection.looking as looking
 import optical_memory.inspection.reread as reread
+import optical_memory.inspection.web.stretches as held
 from optical_memory.errors import ConfigError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.inspection.web.desk import Desk
@@ -67,7 +67,7 @@ class Lookout:
         memory = self.desk.memory()
         found = looking.threads(memory, match or None, LISTED + 1, False)
         for item in found[:LISTED]:
-            item["stretches"] = _stretches(self.desk.memory(item["thread"]), item["thread"])
+            item["stretches"] = held.stretches(self.desk.memory(item["thread"]), item["thread"])
         return {
             "database": memory.store.url, "bytes": memory.store.size(), "match": match or "", "more": len(found) > LISTED,
             "threads": found[:LISTED], "read_only": self.desk.read_only,
@@ -78,9 +78,9 @@ class Lookout:
         names = [thread] if thread else self._best(query, limit)
         found = [h for n in names for h in looking.hits(self.desk.memory(n), query, n, limit)] if query.strip() else []
         hits = sorted(found, key=lambda h: (-h["score"], h["thread"], h["turn"]))[:limit]
-        known = {name: _stretches(self.desk.memory(name), name) for name in {h["thread"] for h in hits}}
+        known = {name: held.stretches(self.desk.memory(name), name) for name in {h["thread"] for h in hits}}
         for hit in hits:
-            hit["tier"] = _tier_of(known[hit["thread"]], hit["turn"])
+            hit["tier"] = held.tier_of(known[hit["thread"]], hit["turn"])
         return {"query": query, "thread": thread, "hits": hits}
 
     def _best(self, query: str, limit: int) -> list[str]:
@@ -99,12 +99,12 @@ class Lookout:
         """What stands above every page of a thread."""
         memory = self.desk.memory(thread)
         row = self._row(memory, thread)
-        stretches = _stretches(memory, thread)
+        stretches = held.stretches(memory, thread)
         profile = memory.settings().profile
         return {
             "thread": thread, "model": memory.config.model, "budget": memory.budget, "length": row.length,
             "touched_at": looking.moment(row.touched_at), "stretches": stretches,
-            "in_use": _in_use(memory, thread), "readable": round(_readable(stretches, memory), 4),
+            "in_use": held.in_use(memory, thread), "readable": round(held.readable(stretches, memory), 4),
             "read_only": self.desk.read_only, "vision": profile.vision, "mode": memory.config.mode,
         }  # fmt: skip
 
@@ -238,8 +238,8 @@ class Lookout:
         return head | {
             "explanation": memory.explain(thread),
             "if_asked_now": looking.step(memory.step(thread, dry_run=True)),
-            "by_tier": _by_tier(head["stretches"], memory),
-            "unreadable": _behind(head["stretches"]),
+            "by_tier": held.by_tier(head["stretches"], memory),
+            "unreadable": held.behind(head["stretches"]),
             "at_risk": self._at_risk(memory, thread, head["stretches"]),
             "profile": _profile(memory),
             "schedule": _schedule(memory),
@@ -255,7 +255,7 @@ class Lookout:
             told, out = _told(standing), []
             for stretch in stretches:
                 if stretch["tier"] in DRAWN and not safe.get(stretch["tier"], False):
-                    drawn = [(a, b) for a, b, tier in _each([stretch]) if tier != "handle"]
+                    drawn = [(a, b) for a, b, tier in held.each([stretch]) if tier != "handle"]
                     texts = "\n".join(t.text for a, b in drawn for t in reader.turns(path, a, b))
                     alone = [s for s in exact_strings(texts) if s not in told]
                     out += [{"turns": stretch["turns"], "tier": stretch["tier"], "strings": alone}] if alone else []
@@ -333,98 +333,6 @@ def _image(png: bytes, settings: Any) -> dict[str, Any]:
         "width": width, "height": height, "tokens": settings.profile.image(width, height), "bytes": len(png),
         "sha256": hashlib.sha256(png).hexdigest(),
     }  # fmt: skip
-
-
-def _stretches(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
-    """How the plan in force holds the thread, from its first turn to its last, without gaps."""
-    with memory.store.read() as reader:
-        row = reader.thread(thread)
-        if row is None or not row.length:
-            return []
-        standing = reader.plan(reader.path(row), plan_key(memory.settings()))
-    plan = Plan.from_json(standing.body) if standing else Plan()
-    told = sorted((s.turns, s.kind, s.left) for s in plan.segments if s.turns and s.kind != "recalled")
-    out, at = [], 1
-    for (first, last), kind, left in [*told, ((plan.through + 1, row.length), "text", ())]:
-        out += [_stretch(at, first - 1, "handle")] if first > at else []
-        out += [_stretch(first, last, kind, left)] if last >= first else []
-        at = max(at, last + 1)
-    return out
-
-
-def _in_use(memory: OpticalMemory, thread: str) -> list[dict[str, Any]]:
-    """The segments of the plan in force, and the turns after it as text, counted by their sums: about what a call takes."""
-    of = memory.settings().profile
-    with memory.store.read() as reader:
-        row = reader.thread(thread)
-        path = reader.path(row) if row else ()
-        standing = reader.plan(path, plan_key(memory.settings()))
-        plan = Plan.from_json(standing.body) if standing else Plan()
-        sums = reader.turn_stats(path, plan.through + 1)
-    around = sums.messages * of.message_overhead + sums.calls * of.call_overhead
-    text = math.ceil(sums.tokens * of.text_factor) + sums.messages + sums.calls + around
-    shown = [(s.kind, s.turns, s.tokens) for s in plan.segments if s.tokens]
-    rest = [("text", (plan.through + 1, row.length), text)] if row and row.length > plan.through else []
-    return [{"kind": k, "turns": list(t) if t else None, "tokens": n} for k, t, n in [*shown, *rest]]
-
-
-def _stretch(first: int, last: int, tier: str, left: Sequence[tuple[int, int]] = ()) -> dict[str, Any]:
-    return {"turns": [first, last], "tier": tier, "left_out": [list(turns) for turns in left]}
-
-
-def _each(stretches: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int, str]]:
-    """First and last turn and tier, where what a page leaves out is as far away as what stands behind a handle."""
-    for stretch in stretches:
-        at, (first, last) = stretch["turns"][0], stretch["turns"]
-        for gap in stretch["left_out"]:
-            if gap[0] > at:
-                yield at, gap[0] - 1, stretch["tier"]
-            yield max(first, gap[0]), min(last, gap[1]), "handle"
-            at = gap[1] + 1
-        if at <= last:
-            yield at, last, stretch["tier"]
-
-
-def _behind(stretches: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """The turns that a model has to recall, as ranges."""
-    out: list[list[int]] = []
-    for first, last, tier in _each(stretches):
-        if tier == "handle" and out and out[-1][1] == first - 1:
-            out[-1][1] = last
-        elif tier == "handle":
-            out.append([first, last])
-    return out
-
-
-def _tier_of(stretches: Sequence[dict[str, Any]], turn: int) -> str:
-    return next((tier for first, last, tier in _each(stretches) if first <= turn <= last), "text")
-
-
-def _readable(stretches: Sequence[dict[str, Any]], memory: OpticalMemory) -> float:
-    """The share of all turns that this thread's model can still read, by its profile."""
-    shares = ageing.shares(memory.settings())
-    whole = sum(last - first + 1 for first, last, _ in _each(stretches))
-    held = sum((last - first + 1) * shares.get(tier, 1.0) for first, last, tier in _each(stretches))
-    return held / whole if whole else 1.0
-
-
-def _by_tier(stretches: Sequence[dict[str, Any]], memory: OpticalMemory) -> list[dict[str, Any]]:
-    """Turns by how they are held, and the share of each that the profile says is readable."""
-    settings, shares = memory.settings(), ageing.shares(memory.settings())
-    counts: dict[str, int] = {}
-    for first, last, tier in _each(stretches):
-        counts[tier] = counts.get(tier, 0) + last - first + 1
-    kinds = [*TIERS, *(k for k in counts if k not in TIERS)]
-    safe = {k: _safe(k, settings.profile.exact) for k in counts}
-    return [
-        {"tier": k, "turns": counts[k], "readable": shares.get(k, 1.0), "exact_strings_safe": safe[k]}
-        for k in kinds
-        if k in counts
-    ]
-
-
-def _safe(tier: str, exact: Any) -> bool:
-    return bool(exact.get(tier, False)) if tier in DRAWN else tier not in ("card", "handle")
 
 
 def _told(standing: PlanRow | None) -> str:
