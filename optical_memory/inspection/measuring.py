@@ -67,9 +67,7 @@ def calibrate(
             note=output.note, progress=lambda *_: advance(), date=datetime.now(UTC).date().isoformat(),
         )  # fmt: skip
     output.show(_calibrated(found, to) if json else found, json, lambda one: output.say(report(one)))
-    output.note(
-        f"{to}: for --profile here, and OpticalMemory(profile=optical_memory.readers.load_profile({str(to)!r}))"
-    )
+    output.note(f"{to}: for --profile here, and OpticalMemory(profile={str(to)!r})")
 
 
 @contextmanager
