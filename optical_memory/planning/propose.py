@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 
 from optical_memory.errors import BudgetError
 from optical_memory.pages import Sheet
@@ -27,6 +26,7 @@ NEAR = (
     0.75,
     0.6,
 )  # of the share for which there is room: what is tried when not all new text can be drawn
+LEAST_SHARE = 0.02  # of the new text that is worth a page
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
 
@@ -89,22 +89,14 @@ class Weighed:
 
 def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
     """The best plan at this level: it may draw all turns on new pages and drop old pages, or draw only those that say most."""
-    best: Weighed | None = None
-    shares = [1.0]
-    for at in count():
-        if at >= len(shares):
-            break
-        found = _weighed(state, settings, level, shares[at])
-        if found is not None and (best is None or found.value > best.value):
-            best = found
-        if at == 0 and (best is None or (best.fresh and best.value < ALL * best.most)):
-            shares += _shares(found.room if found else 0.0)
-    return best.proposal if best else None
-
-
-def _shares(room: float) -> list[float]:
-    """Shares of the new pages' text to try where there is room for `room` of it: a page is never quite full or quite chosen."""
-    return [share for part in NEAR if 0.02 < (share := part * room) < 1] or [0.5, 0.25, 0.1]
+    best = _weighed(state, settings, level, 1.0)
+    if best is None:
+        return None
+    if best.fresh and best.value < ALL * best.most:
+        fewer = [share for part in NEAR if LEAST_SHARE < (share := part * best.room) < 1]
+        tried = [found for share in fewer if (found := _weighed(state, settings, level, share)) is not None]
+        best = max([best, *tried], key=lambda found: found.value)
+    return best.proposal
 
 
 def _weighed(state: State, settings: Settings, level: Level, share: float) -> Weighed | None:

@@ -323,12 +323,17 @@ def _ages(state: State) -> dict[int, Age]:
 def _old(row: StoredTurn, worth: float, age: Age | None, settings: Settings, protected: set[int]) -> Old:
     guard = 3 if row.number in protected else 2 if row.pinned else int(is_instruction(row.role, row.text))
     weight = (1 + (row.weight or 0) + row.recalls) * (recent(age.tokens, settings.budget) if age else 1.0)
-    return Old(turn_to_draw(row), row.tokens, guard, drawable(row.text[:20_000], "s") >= DRAWABLE, worth, weight)
+    return Old(turn_to_draw(row), row.tokens, guard, may_draw(row.text), worth, weight)
+
+
+def may_draw(text: str) -> bool:
+    """Is nearly all of it in scripts that the atlas or a font at hand draws? Else it stays text."""
+    return drawable(text[:20_000], "s") >= DRAWABLE
 
 
 def undrawn(rows: Iterable[StoredTurn]) -> str:
     """In words, which of these turns stay text because no font at hand draws their script, and what to install."""
-    numbers = [row.number for row in rows if drawable(row.text[:20_000], "s") < DRAWABLE]
+    numbers = [row.number for row in rows if not may_draw(row.text)]
     if not numbers:
         return ""
     told = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges(numbers))

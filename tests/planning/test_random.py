@@ -1,0 +1,159 @@
+"""Random threads and configurations, as many as asked for: OPTICAL_MEMORY_RANDOM=100000 for the figure in LOG.md.
+
+Planning alone, without a store: three steps of a growing thread each, so that a hundred thousand take minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from optical_memory.cost import profile, text_tokens
+from optical_memory.errors import BudgetError
+from optical_memory.planning.decay import half_life, never, staircase
+from optical_memory.planning.propose import Proposal, propose
+from optical_memory.planning.spans import Known, Settings, State, costs_of
+from optical_memory.planning.tiers import RANK
+
+THREADS = int(os.environ.get("OPTICAL_MEMORY_RANDOM", "30"))
+MODELS = ("ocr:tesseract", "claude-opus-5", "gpt-5.6-sol", "gpt-4o", "gemini-3-pro", "gpt-3.5-turbo")
+WORDS = [
+    *[
+        "the",
+        "cat",
+        "sat",
+        "on",
+        "a",
+        "mat",
+        "id-4471",
+        "never",
+        "always",
+        "2026-01-02",
+        "$12.50",
+        "https://a.example/b?c=d",
+        "→",
+        "你好",
+        "1.",
+        "item",
+        "rare",
+    ],
+    "\n-",
+]
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stored turn."""
+
+    number: int
+    role: str
+    text: str
+    tokens: int
+    calls: int = 0
+    pinned: bool = False
+    recalls: int = 0
+    importance: float = 0.0
+    weight: float | None = None
+    name: str | None = None
+    messages: int = 1
+    attachments: Any = None
+    duplicate_of: int | None = None
+    purged: bool = False
+    created_at: datetime | None = THEN
+    stored_at: datetime = THEN
+
+    @property
+    def chars(self) -> int:
+        return len(self.text)
+
+
+def rows(rng: random.Random, first: int, count: int) -> list[Row]:
+    """So many turns from number `first` on."""
+    out = []
+    for number in range(first, first + count):
+        text = " ".join(rng.choices(WORDS, k=rng.choice((1, 5, 20, 60, 200)))) + f" w{number}"
+        calls = rng.choice((0, 0, 1)) if number % 2 == 0 else 0
+        again = rng.randrange(1, number) if number > 1 and rng.random() < 0.05 else None
+        out.append(
+            Row(
+                number, "user" if number % 2 else "assistant", text, text_tokens(text), calls, rng.random() < 0.02,
+                int(rng.random() < 0.03), rng.random(), rng.choice((None, None, 0.0, 2.0)), duplicate_of=again,
+            )
+        )  # fmt: skip
+    return out
+
+
+def configured(rng: random.Random) -> Settings:
+    """Any settings that a memory accepts."""
+    schedule = rng.choice((staircase(), half_life(20), never(), staircase(dense=("turns", 5), card=("tokens", 900))))
+    keep = rng.choice((("turns", rng.randrange(12)), ("tokens", rng.randrange(4_000))))
+    return Settings(
+        profile(rng.choice(MODELS)), rng.randrange(100, 8_000), text_tokens, schedule, keep, rng.uniform(0.3, 1),
+        rng.choice((0.0, 0.08, 0.3)),
+    )  # fmt: skip
+
+
+def state(fresh: list[Row], before: Proposal | None, after: int) -> State:
+    """The thread as it stands after the proposal was put in force."""
+    anchor = next((r.number for r in reversed(fresh) if r.role == "user"), 0)
+    if before is None:
+        return State(fresh[-1].number, anchor, *_nothing(), tuple(fresh), after, THEN)
+    spans = tuple(replace(p.span, tier=p.tier, page=i + 1) for i, p in enumerate(before.placed))
+    rest = tuple(r for r in fresh if r.number > before.plan.through)
+    return State(fresh[-1].number, anchor, before.plan, spans, rest, after, THEN)
+
+
+def _nothing() -> tuple[Any, tuple[Known, ...]]:
+    from optical_memory.planning.context import Plan
+
+    return Plan(), ()
+
+
+def check(found: Proposal, now: State, settings: Settings) -> None:
+    """Within budget, every turn in exactly one place, nothing sharper than it was, and the same again."""
+    assert found.tokens + now.reserved <= settings.budget
+    assert found == propose(now, settings)
+    assert found.plan.tokens + sum(settings.turn(t) for t in now.fresh if t.number > found.plan.through) == found.tokens
+    if found.sheet is None and not found.placed:
+        return
+    shown = [
+        n for s in found.plan.segments if s.turns and s.kind != "recalled" for n in range(s.turns[0], s.turns[1] + 1)
+    ]
+    assert sorted(shown) == shown
+    if found.yielded != "only the newest message and tool round fit":
+        assert [n for p in found.placed for n in range(p.span.first, p.span.last + 1)] == list(
+            range(1, found.plan.through + 1)
+        )
+    for placed in found.placed:
+        if placed.span.page is not None and not placed.span.hidden and placed.span.guard == 0 and placed.tier != "text":
+            assert RANK[placed.tier] >= RANK[placed.span.tier] or not cheaper(placed.span, settings)
+
+
+def cheaper(span: Known, settings: Settings) -> bool:
+    """Is there a choice at the span's tier or below that is a picture?"""
+    costs = costs_of(span, settings)
+    return any(RANK[t] >= RANK[span.tier] for t in costs if t not in ("handle", "card"))
+
+
+def test_whatever_the_thread_and_the_settings_a_plan_keeps_its_budget_and_accounts_for_every_turn():
+    """Three steps of each of many random threads; where what never yields does not fit, the error says by how much."""
+    refused = 0
+    for seed in range(THREADS):
+        rng = random.Random(seed)
+        settings, reserved, before = configured(rng), rng.choice((0, 0, 50, 500)), None
+        fresh = rows(rng, 1, rng.randrange(1, 40))
+        for _ in range(3):
+            now = state(fresh, before, reserved)
+            try:
+                before = propose(now, settings)
+            except BudgetError as error:
+                assert error.needed + reserved > settings.budget
+                refused += 1
+                break
+            check(before, now, settings)
+            fresh += rows(rng, fresh[-1].number + 1, rng.randrange(1, 12))
+    assert refused < THREADS / 2
