@@ -104,7 +104,7 @@ def _sentences(turn: TurnText, index: int) -> Iterator[Sentence]:
         yield Sentence(index, place, text, ROLE.get(turn.role, 0.3) * (early + weight))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)
 def _weighed(text: str) -> tuple[tuple[str, float], ...]:
     """The sentences of a text and what they weigh; kept, since planning looks at the same turns on several pages."""
     parts = [_clipped(part.strip(), LONGEST) for part in SPLIT.split(text)]

@@ -357,7 +357,7 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settin
     )  # fmt: skip
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)
 def _strings_of(text: str) -> tuple[str, ...]:
     """A turn's exact strings; kept, since planning looks at the same turns on several pages."""
     return tuple(exact_strings(text))
