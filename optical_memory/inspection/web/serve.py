@@ -12,6 +12,7 @@ from optical_memory.inspection.web.app import make_app
 from optical_memory.inspection.web.security import ENTER
 
 PORT = 8642  # tried first, so that the address stays the same from day to day
+WARM_AFTER = 1.0  # seconds: the first page comes first
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -35,7 +36,9 @@ def serve(
     link = f"http://{_bracketed(host)}:{taken}{ENTER}?token={app.token}"
     say(link)
     note("Good once, for one browser. Stop with Ctrl+C.")
-    threading.Thread(target=_warm, daemon=True).start()
+    warming = threading.Timer(WARM_AFTER, _warm)
+    warming.daemon = True
+    warming.start()
     if open_browser:
         webbrowser.open(link)
     config = uvicorn.Config(
@@ -49,9 +52,11 @@ def serve(
 
 
 def _warm() -> None:
-    """Load what drawing needs before somebody waits for it."""
+    """Load what counting and drawing need (a second) before somebody waits for it."""
+    from optical_memory.cost import count_o200k
     from optical_memory.pages import Sheet, Style, TurnText, layout, render_page
 
+    count_o200k("hello")
     for page in layout([TurnText(1, "user", "hello")], Style(9), Sheet(256, 64)):
         render_page(page)
 
