@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optical_memory.bench.recall import build, build_asked
+    from optical_memory.bench.recall import build, build_asked, build_words, build_words_asked
 
-__all__ = ["build", "build_asked"]
+__all__ = ["build", "build_asked", "build_words", "build_words_asked"]
 
 
 def __getattr__(name: str) -> Any:

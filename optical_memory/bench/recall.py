@@ -21,7 +21,7 @@ from optical_memory.planning.tiers import Tier
 from optical_memory.readers import load_profile
 
 Row = Mapping[str, Any]
-READER = environ.get("OPTICAL_MEMORY_READER", "ocr:tesseract")  # who names a builder cannot name its reader
+READER = environ.get("OPTICAL_MEMORY_READER", "ocr:tesseract")  # a model or a calibrated file (*.json)
 
 
 class Cost(Protocol):
@@ -35,21 +35,34 @@ class Cost(Protocol):
     text: Callable[[str], int]
 
 
-def build(messages: Sequence[Row], budget: int, cost: Cost, reader: str = READER) -> list[dict[str, Any]]:
-    """The context of `messages` for `budget` tokens at these prices, pages only as dense as `reader` reads.
+def build(messages: Sequence[Row], budget: int, cost: Cost) -> list[dict[str, Any]]:
+    """The context of `messages` for `budget` tokens at these prices, pages only as dense as `READER` reads."""
+    return _built(messages, budget, cost, reading(cost, READER))
 
-    A reader is a model's name or the file of a calibration.
-    """
-    with _memory(budget, cost, reader) as memory:
+
+def build_words(messages: Sequence[Row], budget: int, cost: Cost) -> list[dict[str, Any]]:
+    """The same memory for a model that sees no images: what the pages are worth is the difference."""
+    return _built(messages, budget, cost, replace(reading(cost, READER), vision=False))
+
+
+def _built(messages: Sequence[Row], budget: int, cost: Cost, read: Profile) -> list[dict[str, Any]]:
+    with _memory(budget, cost, read) as memory:
         memory.remember("talk", messages)
         return _fitted(memory, messages, budget, cost)
 
 
-def build_asked(
-    messages: Sequence[Row], budget: int, cost: Cost, question: str, reader: str = READER
-) -> list[dict[str, Any]]:
+def build_asked(messages: Sequence[Row], budget: int, cost: Cost, question: str) -> list[dict[str, Any]]:
     """The same where the question is known: a part of the budget is left for what it brings back by itself."""
-    with _memory(budget, cost, reader, low_mark=UNASKED, recall=budget) as memory:
+    return _asked(messages, budget, cost, question, reading(cost, READER))
+
+
+def build_words_asked(messages: Sequence[Row], budget: int, cost: Cost, question: str) -> list[dict[str, Any]]:
+    """The same without images."""
+    return _asked(messages, budget, cost, question, replace(reading(cost, READER), vision=False))
+
+
+def _asked(messages: Sequence[Row], budget: int, cost: Cost, question: str, read: Profile) -> list[dict[str, Any]]:
+    with _memory(budget, cost, read, low_mark=UNASKED, recall=budget) as memory:
         memory.remember("talk", [*messages, {"role": "user", "content": question}])
         return _fitted(memory, messages, budget, cost, question)
 
@@ -57,9 +70,9 @@ def build_asked(
 UNASKED = 0.5  # of the budget that is filled without looking at the question
 
 
-def _memory(budget: int, cost: Cost, reader: str, low_mark: float = 1.0, recall: int = 0) -> OpticalMemory:
+def _memory(budget: int, cost: Cost, read: Profile, low_mark: float = 1.0, recall: int = 0) -> OpticalMemory:
     return OpticalMemory(
-        "sqlite://", profile=reading(cost, reader), count=cost.text, budget=budget, keep=("turns", 1),
+        "sqlite://", profile=read, count=cost.text, budget=budget, keep=("turns", 1),
         low_mark=low_mark, recall=("tokens", recall), schedule=_ageless, facts=0.0,
     )  # fmt: skip
 
@@ -70,7 +83,7 @@ def _ageless(age: Age) -> Tier:
 
 
 def reading(cost: Cost, reader: str) -> Profile:
-    """The profile of a reader at the benchmark's prices; a message's speaker costs three tokens at most.
+    """The profile of a reader, a model or a file, at the benchmark's prices; a message's speaker costs three tokens at most.
 
     A card is worth next to nothing here: the benchmark counts turns that are held whole.
     """
