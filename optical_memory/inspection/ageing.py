@@ -15,10 +15,10 @@ import optical_memory.memory.pictures as pictures
 from optical_memory.errors import HashMismatchError
 from optical_memory.memory.state import held as held_page
 from optical_memory.memory.state import plan_key
-from optical_memory.pages import Sheet, TurnText, headlines, measure
+from optical_memory.pages import Sheet, TurnText, fitted, headlines, measure
 from optical_memory.planning.context import READABLE, Span, card_line, choices, handle_line
 from optical_memory.planning.decay import Age, DecaySchedule
-from optical_memory.planning.seal import CARD_CHARS, sheet_for
+from optical_memory.planning.seal import CARD_CHARS, may_draw, sheet_for
 from optical_memory.planning.spans import Known, Look, Settings, costs_of, hours, turn_to_draw
 from optical_memory.planning.strength import is_instruction, strength
 from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier, fainter
@@ -89,11 +89,13 @@ def _alone(row: TurnRow, settings: Settings) -> Known:
 
 def _looks(turn: TurnText, sheet: Sheet, settings: Settings) -> dict[Tier, Look]:
     """A single turn at every tier that this model reads."""
-    styles = {tier: settings.profile.tiers.get(tier) for tier in DRAWN} if settings.profile.vision else {}
+    seen = settings.profile.vision and may_draw(turn.text)
+    styles = {
+        tier: fitted(style, [turn.text]) for tier in DRAWN if seen and (style := settings.profile.tiers.get(tier))
+    }
     return {
         tier: Look(style, sheet, tuple((width, height) for _, _, width, height in measure([turn], style, sheet)))
         for tier, style in styles.items()
-        if style is not None
     }
 
 

@@ -14,11 +14,11 @@ from math import sqrt
 from typing import Any
 
 from optical_memory.memory.view import View
-from optical_memory.pages import measure
+from optical_memory.pages import fitted, measure
 from optical_memory.planning.context import PREAMBLE, Segment, ranges
 from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import MARK
-from optical_memory.planning.seal import smaller
+from optical_memory.planning.seal import may_draw, smaller
 from optical_memory.planning.spans import Look, Settings, copy_of, turn_to_draw
 from optical_memory.storage import Found, Path, Reader, TurnRow
 
@@ -158,6 +158,9 @@ def _page(turns: Sequence[TurnRow], view: View, room: int) -> Recollection | Non
         text = f"{PREAMBLE}\n{text}"
     gaps = _gaps([t.number for t in turns])
     texts = [turn_to_draw(t) for t in turns]
+    if not all(may_draw(t.text) for t in texts):
+        return None
+    style = fitted(style, [t.text for t in texts])
     looks = []
     for sheet in smaller(settings.profile, settings.profile.sheet_steps[-1]):
         sizes = tuple((w, h) for _, _, w, h in measure(texts, style, sheet))

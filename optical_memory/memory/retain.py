@@ -19,10 +19,10 @@ from optical_memory.errors import BudgetError
 from optical_memory.memory.keep import Fading
 from optical_memory.memory.pictures import Picture, PNGs, draw
 from optical_memory.memory.state import load, picture_json, tiers_of
-from optical_memory.pages import Sheet, Style, TurnText, drawable, fitted, measure
+from optical_memory.pages import Sheet, Style, TurnText, fitted, measure
 from optical_memory.planning.context import READABLE, Plan, card_line
 from optical_memory.planning.propose import propose
-from optical_memory.planning.seal import DRAWABLE, sheet_for, smaller
+from optical_memory.planning.seal import may_draw, sheet_for, smaller
 from optical_memory.planning.spans import Known, Look, Settings, State, turn_to_draw
 from optical_memory.planning.tiers import CARD, DRAWN, RANK, Tier
 from optical_memory.storage import PageRow, Path, Reader, Store, ThreadRow, TurnRow
@@ -115,7 +115,7 @@ def _may_go(rows: Sequence[TurnRow]) -> bool:
     """Can all of it be drawn, and is nothing pinned? What is forgotten is gone already."""
     if any(t.pinned or t.open for t in rows) or all(t.role == "forgotten" for t in rows):
         return False
-    return all(drawable(t.text[:20_000]) >= DRAWABLE for t in rows)
+    return all(may_draw(t.text) for t in rows)
 
 
 def record_tier(profile: Profile, retain: str) -> Tier | None:
@@ -168,7 +168,7 @@ def _drawn(turns: Sequence[TurnText], settings: Settings, tier: Tier, held: floa
     assert sheet is not None
     options = [_measured(turns, style, one) for one in smaller(profile, sheet)]
     best = min(options, key=lambda look: settings.drawn(look.sizes))
-    return Picture(style, best.sheet, best.sizes, held=held, stored=kind + best.name)
+    return Picture(best.style, best.sheet, best.sizes, held=held, stored=kind + best.name)
 
 
 def _measured(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Look:

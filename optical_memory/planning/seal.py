@@ -57,13 +57,13 @@ class Draft:
 
 
 def sheet_for(profile: Profile, budget: int) -> Sheet | None:
-    """The page geometry for a budget in tokens: about a sixteenth of it, or the most pixels per token below a quarter."""
+    """The page geometry for a budget in tokens: about a sixteenth of it, or the most pixels per token below a half."""
     if not profile.vision or not profile.sheet_steps:
         return None
     widest = profile.sheet_steps[-1]
     if widest.crop:
         return _cropped(profile, widest, max(budget // PAGE_SHARE, SMALLEST))
-    for share in (PAGE_SHARE, 4, 1):
+    for share in (PAGE_SHARE, 2, 1):
         fitting = [s for s in profile.sheet_steps if profile.image(s.width, s.height) <= budget // share]
         if fitting:
             return max(fitting, key=lambda s: (s.width * s.height / profile.image(s.width, s.height), s.height))
