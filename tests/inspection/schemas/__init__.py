@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from optical_memory.planning.tiers import TIERS
+
 FOLDER = Path(__file__).parent
 KINDS = {
     dict: "object",
@@ -32,7 +34,7 @@ def schema(values: list[Any], name: str = "") -> dict[str, Any]:
     made: dict[str, Any] = {"type": kinds[0] if len(kinds) == 1 else kinds}
     objects = [v for v in values if isinstance(v, dict)]
     items = [item for v in values if isinstance(v, list) for item in v]
-    if objects and name in FREE:
+    if objects and (name in FREE or all(set(o) <= set(TIERS) for o in objects)):
         inner = [v for o in objects for v in o.values()]
         made |= {"additionalProperties": schema(inner) if inner else True}
     elif objects:
