@@ -123,7 +123,7 @@ def template(tmp_path_factory) -> Path:
         memory.observe(
             {"input_tokens": context.tokens, "output_tokens": 9, "total_tokens": context.tokens + 9}, context
         )
-        memory.remember(NAME, [("user" if n % 2 else "assistant", f"{a} {n}") for n, a in enumerate(ATTACKS * 8)])
+        memory.remember(NAME, [("user" if n % 2 else "assistant", f"{a} {n}") for n, a in enumerate(ATTACKS)])
         memory.context(NAME)
     return file
 
@@ -409,6 +409,7 @@ def test_stored_attacks_do_not_run(looking):
     for path in (
         "/",
         at,
+        f"{at}?upto=60",
         *turns,
         f"{at}/call",
         f"{at}/fading",

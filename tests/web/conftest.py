@@ -60,6 +60,14 @@ def view() -> Iterator[View]:
         gate.close()
 
 
+@pytest.fixture(scope="session")
+def shared(template: Path) -> Iterator[TestClient]:
+    """A viewer that nobody changes anything through."""
+    gate = make_app(str(template), hosts={HOST}, port=8000)
+    yield entered(gate)
+    gate.close()
+
+
 @pytest.fixture
 def client(database: Path, view: View) -> TestClient:
     """A viewer of the faded database."""

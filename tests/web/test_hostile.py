@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from html.parser import HTMLParser
 
 import pytest
@@ -21,6 +22,22 @@ ATTACKS = (
 )  # fmt: skip
 
 
+TAGS = (
+    "img src=x",
+    "svg",
+    "body",
+    "input autofocus",
+    "details open",
+    "video src=x",
+    "a href=# autofocus",
+    "math",
+    "object data=x",
+)
+EVENTS = ("onerror", "onload", "onfocus", "ontoggle", "onpointerover")
+WRAPS = ("{}", '">{}', "'>{}", "</script>{}", "<!--{}-->")
+ATTACKS += tuple(
+    w.format(f"<{tag} {event}=window.ran=1>") for tag in TAGS for event in EVENTS for w in WRAPS
+)  # 225 more
 NAME = '<script>alert("name")</script>'
 
 
@@ -57,7 +74,7 @@ def hostile(tmp_path_factory):
     """A thread whose name, roles, turns, tool calls and tool results are all attacks; long enough to be drawn."""
     file = tmp_path_factory.mktemp("hostile") / "memory.db"
     rows = []
-    for n, attack in enumerate(ATTACKS * 4):
+    for n, attack in enumerate(ATTACKS[:20] * 2):
         rows.append({"role": "user", "content": f"{attack} {n}", "name": re.sub(r"[\x00-\x1f\ud800]", "", attack)[:60]})
         call = {
             "id": f"c{n}",
@@ -66,6 +83,7 @@ def hostile(tmp_path_factory):
         }
         rows.append({"role": "assistant", "content": attack, "tool_calls": [call]})
         rows.append({"role": "tool", "tool_call_id": f"c{n}", "content": f"{attack}\n" * 5})
+    rows += [{"role": "user", "content": attack} for attack in ATTACKS]
     with OpticalMemory(file, model="claude-opus-5", budget=4_000) as memory:
         memory.remember(NAME, rows)
         memory.context(NAME)
@@ -78,7 +96,7 @@ def test_no_page_turns_stored_text_into_markup(hostile, view):
     at = f"/t/{slug(NAME)}"
     turns = [
         f"{at}/turn/{n}{q}"
-        for n in (1, 2, 30, 159)
+        for n in (1, 2, 30, 79, 200, 320)
         for q in ("", "?tier=card&show=readable", "?show=readable", "?tier=handle&show=diff")
     ]
     asks = [f"{at}/ask/{a}?turns=1-3" for a in ("pin", "unpin", "forget")]
@@ -100,7 +118,7 @@ def test_hidden_characters_are_boxed_codes(hostile, view):
     assert '<span class="code">U+200B</span>' in page
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text())
 def test_any_text_is_harmless(text):
     """No text gets a tag, an attribute or an active character through; what is visible is all there."""
@@ -109,7 +127,7 @@ def test_any_text_is_harmless(text):
         assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", str(made))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.text())
 def test_any_name_survives_an_address(name):
     """A thread's name comes back letter for letter from letters, digits, - _ and ~."""
@@ -123,7 +141,7 @@ def test_an_address_that_no_name_has_is_refused(piece):
     if piece == "~":
         assert unslug(piece) == ""
     else:
-        with pytest.raises(ValueError, match=re.escape(piece)):
+        with pytest.raises(ValueError, match=re.escape(piece) or "^$"):
             unslug(piece)
 
 
@@ -139,3 +157,47 @@ def test_an_address_that_no_name_has_is_refused(piece):
 def test_only_our_own_pngs_are_pictures(url):
     """Whatever address a message holds, it is never loaded."""
     assert picture(url) is None
+
+
+PIECES = st.text(max_size=30) | st.sampled_from(
+    ["harbour", "harbour.json", "~", "..", "0", "-1", "9" * 40, "%00", "é", "\ud800", "a" * 3_000]
+)
+QUERIES = st.dictionaries(
+    st.sampled_from(["turns", "tier", "after", "upto", "q", "thread", "model", "budget", "reserved", "show", "match"]),
+    PIECES,
+)
+
+
+def assert_answered(client, path: str, query: dict[str, str], pane: str | None) -> None:
+    """Whatever is asked, the answer is a page or a sentence, and no failure."""
+    quoted = urllib.parse.quote(path, safe="/", errors="replace")
+    asked = urllib.parse.urlencode(query, errors="replace")
+    answer = client.get(f"{quoted}?{asked}", headers={"optical-pane": pane} if pane else {})
+    assert answer.status_code in (200, 400, 404, 405, 422), (answer.status_code, quoted, asked, answer.text[-300:])
+
+
+FUZZ = (
+    st.sampled_from(
+        [
+            "",
+            "/t/harbour",
+            "/t/harbour/turn",
+            "/t/harbour/turn/5",
+            "/t/harbour/call",
+            "/t/harbour/ask",
+            "/t",
+            "/search",
+            "/static",
+        ]
+    ),
+    st.lists(PIECES, max_size=3).map("/".join),
+    QUERIES,
+    st.none() | st.sampled_from(["detail", "look", "ask", "state", "macros", "sprite", "../base", "x"]),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(*FUZZ)
+def test_no_address_is_a_failure(shared, start, rest, query, pane):
+    """Random paths, parameters and headers: found, not found or refused in words."""
+    assert_answered(shared, f"{start}/{rest}" if rest else start or "/", query, pane)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,5 @@ def test_it_listens_on_this_machine_under_its_own_names():
             bound("127.0.0.1", taken[1])
     assert names("127.0.0.1", 80) == {"127.0.0.1:80", "localhost:80", "[::1]:80"}
     assert names("192.0.2.1", 80) == {"192.0.2.1:80"}
+    assert names("0.0.0.0", 80) >= {"localhost:80", f"{socket.gethostname()}:80"}
+    assert "0.0.0.0:80" not in names("0.0.0.0", 80)

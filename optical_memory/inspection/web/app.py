@@ -44,12 +44,14 @@ See = Callable[[Lookout, Request], Values]
 
 @dataclass(frozen=True)
 class Screen:
-    """A page: where it is, what it shows, how that is drawn, and what stands around it in a whole page only."""
+    """A page: where it is, what it shows, how that is drawn, what stands around it in a whole page only, and which pieces
+    of it can be had alone."""
 
     path: str
     template: str
     see: See
     around: See | None = None
+    pieces: tuple[str, ...] = ()
 
 
 def make_app(db: str | None, *, hosts: Iterable[str], port: int, read_only: bool = False) -> Gate:
@@ -167,12 +169,12 @@ SCREENS = (
     Screen("/search", "search.html", _see_search, _around),
     Screen("/help", "help.html", lambda lookout, r: {"keys": KEYS}, _around),
     Screen("/t/{slug}", "thread.html", lambda lookout, r: lookout.timeline(_thread(r), _number(r, "upto")), _around),
-    Screen("/t/{slug}/turn/{turn:int}", "turn.html", _see_turn, _around_turn),
+    Screen("/t/{slug}/turn/{turn:int}", "turn.html", _see_turn, _around_turn, ("detail", "look")),
     Screen("/t/{slug}/call", "call.html", lambda lookout, r: lookout.call(_thread(r), **_asked(r)), _around),
     Screen("/t/{slug}/fading", "fading.html", lambda lookout, r: lookout.fading(_thread(r)), _around_fading),
     Screen("/t/{slug}/ledger", "ledger.html", lambda lookout, r: lookout.ledger(_thread(r)), _around),
     Screen("/t/{slug}/log", "log.html", lambda lookout, r: lookout.log(_thread(r)), _around),
-    Screen("/t/{slug}/ask/{action}", "ask.html", _see_ask, _around),
+    Screen("/t/{slug}/ask/{action}", "ask.html", _see_ask, _around, ("ask",)),
 )
 
 
@@ -205,7 +207,7 @@ class _Pages:
         def page(request: Request) -> Response:
             values = screen.see(self.lookout, request)
             piece = request.headers.get(PANE)
-            if piece and re.fullmatch("[a-z]+", piece):
+            if piece in screen.pieces:
                 return self._html(f"pieces/{piece}.html", request, values)
             around = screen.around(self.lookout, request) if screen.around else {}
             return self._html(screen.template, request, around | values)
@@ -213,8 +215,6 @@ class _Pages:
         return page
 
     def _html(self, template: str, request: Request, values: Values, status: int = 200) -> Response:
-        if template not in self.templates.list_templates():
-            raise HTTPException(404)
         found = self.templates.get_template(template).render(
             values, request_path=request.url.path, asked=dict(request.query_params), query_string=request.url.query,
             read_only=self.lookout.desk.read_only,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import webbrowser
@@ -13,6 +14,7 @@ from optical_memory.inspection.web.security import ENTER
 
 PORT = 8642  # tried first, so that the address stays the same from day to day
 WARM_AFTER = 1.0  # seconds: the first page comes first
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (asked for with --host, and warned of)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -33,7 +35,8 @@ def serve(
     listener = bound(host, port)
     taken = listener.getsockname()[1]
     app = make_app(db, hosts=names(host, taken), port=taken, read_only=read_only)
-    link = f"http://{_bracketed(host)}:{taken}{ENTER}?token={app.token}"
+    named = socket.gethostname() if host in EVERYWHERE else host
+    link = f"http://{_bracketed(named)}:{taken}{ENTER}?token={app.token}"
     say(link)
     note("Good once, for one browser. Stop with Ctrl+C.")
     warming = threading.Timer(WARM_AFTER, _warm)
@@ -79,8 +82,13 @@ def bound(host: str, port: int | None) -> socket.socket:
 
 
 def names(host: str, port: int) -> set[str]:
-    """The names with port under which a viewer at this host may be asked."""
-    known = {*LOOPBACK} if host in LOOPBACK else {host}
+    """The names with port under which a viewer at this host may be asked: for all addresses, this machine's own names."""
+    known = {*LOOPBACK} if host in (*LOOPBACK, *EVERYWHERE) else {host}
+    if host in EVERYWHERE:
+        name = socket.gethostname()
+        with contextlib.suppress(OSError):
+            known |= {str(found[4][0]) for found in socket.getaddrinfo(name, None)}
+        known.add(name)
     return {f"{_bracketed(name)}:{port}" for name in known}
 
 

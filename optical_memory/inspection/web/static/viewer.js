@@ -195,6 +195,8 @@ function step(by) {
   const links = all(".turn > a, .hits a, .threads a");
   if (!links.length) return;
   const at = links.findIndex((link) => link.getAttribute("aria-current") === "true" || link === document.activeElement);
+  const beyond = at >= 0 && !links[at + by] && document.querySelector(`.more a[rel=${by > 0 ? "next" : "prev"}]`);
+  if (beyond) { location.assign(beyond.href); return; }
   const to = links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))];
   to.focus({ preventScroll: true });
   to.scrollIntoView({ block: "nearest" });
