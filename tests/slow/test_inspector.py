@@ -22,12 +22,16 @@ import pytest
 from optical_memory import OpticalMemory, staircase
 from optical_memory.bench.big import LONG, make
 from optical_memory.inspection import output, plots, tables
+from optical_memory.inspection.archive import export, restore
 from optical_memory.inspection.diffs import compare
 from optical_memory.memory import Context, Hit, Page, ThreadInfo
 from optical_memory.planning.context import Segment
 from tests.data import data_dir
+from tests.inspection.conftest import talk
 from tests.inspection.shown import COLOURS, active, hostile, on_a_terminal, wrong_in
+from tests.inspection.test_archive import everything
 from tests.inspection.test_dry_run import check_one
+from tests.slow.postgres import cluster
 from tests.slow.test_readme import fresh_clone, run
 
 pytestmark = pytest.mark.slow
@@ -221,3 +225,34 @@ def built(tmp_path: Path) -> Path:
     run(f"rm -rf {place}", tmp_path)
     (wheel,) = (tmp_path / "wheel").glob("*.whl")
     return wheel
+
+
+# --------------------------------------------------------------------------------------------- from one engine to the other
+
+
+def test_an_exported_thread_goes_to_postgresql_and_back(tmp_path: Path) -> None:
+    """SQLite to PostgreSQL to SQLite: the same files, byte for byte, and the same next call on each."""
+    settings: dict[str, Any] = {"model": "claude-opus-5", "budget": 3_000, "keep": ("turns", 2)}
+    with cluster() as url, OpticalMemory(url, **settings) as there:
+        with OpticalMemory(tmp_path / "a.db", **settings) as memory:
+            memory.remember("t", talk(40))
+            memory.step("t")
+            memory.remember("t", [*talk(30), {"role": "user", "content": "No, it was order 7."}])
+            memory.forget("t", turns=[3])
+            memory.pin("t", 5)
+            memory.recall("t", "crate CR-001-03")
+            memory.context("t")
+            export(memory, "t", tmp_path / "out")
+        restore(there, tmp_path / "out")
+        export(there, "t", tmp_path / "there")
+        with (
+            OpticalMemory(tmp_path / "b.db", **settings) as back,
+            OpticalMemory(tmp_path / "a.db", **settings) as first,
+        ):
+            restore(back, tmp_path / "there")
+            export(back, "t", tmp_path / "again")
+            calls = [m.context("t", dry_run=True).to_openai() for m in (first, there, back)]
+        assert not there.store.check()
+        assert [h.turn for h in there.search("t", "CR-001-03")] == [h.turn for h in first.search("t", "CR-001-03")]
+    assert everything(tmp_path / "out") == everything(tmp_path / "there") == everything(tmp_path / "again")
+    assert calls[0] == calls[1] == calls[2]
