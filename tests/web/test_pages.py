@@ -100,6 +100,18 @@ def test_the_slider_never_sharpens_and_never_writes(client, memory, drawn):
     assert (memory.stats(), [t.tier for t in memory.turns(THREAD)]) == before
 
 
+def test_the_next_fall_is_where_the_slider_changes(client, drawn):
+    """The turn says what it falls to next and when: one turn earlier the slider still shows today's tier."""
+    span = client.get(f"/t/harbour/turn/{drawn}.json").json()["span"]
+    told = span["next"]
+    shown = [
+        client.get(f"/t/harbour/turn/{drawn}.json", params={"after": n}).json()["span"]["shown"]["tier"]
+        for n in (told["in_turns"] - 1, told["in_turns"])
+    ]
+    assert shown == [span["tier_now"], told["tier"]]
+    assert "Falls to" in client.get(f"/t/harbour/turn/{drawn}").text
+
+
 def test_a_pin_holds_in_the_future_as_well(client, memory):
     """A pinned turn is told to stay text, however far the slider goes."""
     memory.pin(THREAD, 60)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ROWS = 200  # turns on a page of the timeline
 LISTED = 100  # threads in the list
+FARTHEST = 1 << 20  # turns ahead in which the next tier is looked for
 FRESH = 30.0  # seconds that a context may be shown again while its thread does not change
 ASKED = 20  # turns from which on a person types how many are to go
 COPIES = (
@@ -135,6 +136,7 @@ class Lookout:
         pictures = self.pictures(thread, number, chosen)
         told["images"] = [_image(png, settings) for png in pictures]
         told["horizon"] = _horizon(settings, after)
+        told["next"] = _next(span, settings)
         exact = self._exact(memory, thread, rows[0])
         return rows[0] | {"thread": thread, "model": memory.config.model, "span": told, "exact": exact}
 
@@ -321,6 +323,20 @@ def _horizon(settings: Settings, least: int) -> int:
     stairs = getattr(settings.schedule, "stairs", ())
     last = max((stair.amount for stair in stairs if stair.unit == "turns"), default=0)
     return max(200, least, int(min(last * 1.2, 5_000)))
+
+
+def _next(span: ageing.Held, settings: Settings) -> dict[str, Any] | None:
+    """The tier that the span falls to next, and in how many turns; None where the schedule asks for no other."""
+    near, far = 0, 1
+    while far < FARTHEST and ageing.tier_in(span, far, settings)[0] == span.tier:
+        near, far = far, far * 2
+    if (tier := ageing.tier_in(span, far, settings)[0]) == span.tier:
+        return None
+    while far - near > 1:
+        middle = (near + far) // 2
+        found = ageing.tier_in(span, middle, settings)[0]
+        near, far, tier = (middle, far, tier) if found == span.tier else (near, middle, found)
+    return {"tier": tier, "in_turns": far}
 
 
 def _named(tier: str) -> Tier:
