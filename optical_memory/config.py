@@ -25,7 +25,7 @@ class MemoryConfig(BaseModel):
     tiers      styles of your own for drawn tiers, such as {"vivid": "sans10", "dense": "wide6b"} (or Style values): they
                stand above the profile's
     retain     "forever", or the tier at which the text of a page goes for good and its picture is all that is kept:
-               "vivid", "clear", "dense" or "card" (see OpticalMemory.explain)
+               "vivid", "clear", "dense" or "card" (see OpticalMemory.explain); none goes with mode="observe"
     recall     tokens that automatic recall may spend on a call: ("tokens", n); 0 switches it off
     low_mark   a step fills the budget up to this share, so that the next step is far away (0.3 to 1)
     facts      share of the budget for the fact sheet (0 to 0.5)

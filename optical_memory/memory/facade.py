@@ -411,7 +411,7 @@ class OpticalMemory:
 
     def _faded(self, row: ThreadRow, path: Path, settings: Settings, reserved: int, now: datetime) -> int:
         """Take the text of what has fallen to the tier `retain` away; of how many turns. What fails is tried at the next step."""
-        if self.config.retain == "forever":
+        if self.config.retain == "forever" or self.config.mode == "observe":
             return 0
         try:
             gone = retain.sweep(self.store, row, path, settings, self.config.retain, reserved, now)
@@ -640,7 +640,7 @@ class OpticalMemory:
         with self.store.read() as reader:
             row, path = self._path(reader, thread)
             state, standing = load(reader, path, settings, reserved + self._margin(settings), now, True)
-            kept = retain.summary(reader.pages(path), state.plan, settings.profile, self.config.retain)
+            kept = retain.summary(reader.pages(path), state.plan, settings.profile, self.config)
             bare = [s for s in state.spans if not (s.looks or s.guard or s.purged) and settings.profile.vision]
             kept += undrawn(row for s in bare for row in reader.turns(path, s.first, s.last))
         _, reason, words = decide(state, settings, standing is not None, self._idle(row, now), asked=True)

@@ -14,6 +14,7 @@ from datetime import datetime
 from math import ceil
 
 import optical_memory.memory.keep as keep
+from optical_memory.config import MemoryConfig
 from optical_memory.cost import Profile
 from optical_memory.errors import BudgetError
 from optical_memory.memory.keep import Fading
@@ -215,14 +216,17 @@ def told(row: TurnRow, page: PageRow | None, shown: str) -> str:
     )
 
 
-def summary(pages: Sequence[PageRow], plan: Plan, profile: Profile, retain: str) -> str:
+def summary(pages: Sequence[PageRow], plan: Plan, profile: Profile, config: MemoryConfig) -> str:
     """What `explain` says about retention, after a blank; empty where all text is kept."""
+    retain = config.retain
     gone = sum(p.last - p.first + 1 for p in pages if p.purged)
     said = [f"Of {gone} turns only pictures are left; their text is gone for good."] if gone else []
     if retain != "forever":
         said.append(f"Turns that fall to {retain!r} lose their text, and their picture is kept (retain={retain!r}).")
         waiting = sum(1 for page, tier in tiers_of(pages, plan) if not page.purged and RANK[tier] >= RANK[retain])
-        if record_tier(profile, retain) is None:
+        if config.mode == "observe":
+            said.append("As long as mode='observe', none does.")
+        elif record_tier(profile, retain) is None:
             said.append("This model reads no pages, so no text goes.")
         elif waiting:
             said.append(

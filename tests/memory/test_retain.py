@@ -307,3 +307,13 @@ def whole(rows: list[dict]) -> list[dict]:
     while rows and (rows[-1]["role"] == "tool" or rows[-1].get("tool_calls")):
         rows = rows[:-1]
     return rows
+
+
+def test_trying_it_out_takes_no_text_away(make):
+    """With mode="observe" steps are taken as if they were sent; what cannot be taken back is not done."""
+    with make(profile=READS, budget=1_500, keep=("turns", 4), schedule=SOON, retain="vivid", mode="observe") as memory:
+        for n in range(1, 80, 8):
+            memory.project(talk(n), thread="t")
+        assert memory.steps("t")
+        assert not any(t.purged for t in memory.turns("t"))
+        assert "mode='observe'" in memory.explain("t")
