@@ -22,6 +22,7 @@ import optical_memory.memory.keep as keep
 import optical_memory.memory.pictures as pictures
 import optical_memory.memory.recollect as recollect
 import optical_memory.memory.retain as retain
+import optical_memory.memory.summarise as summarise
 from optical_memory import config as configuration
 from optical_memory.config import DEFAULT_BUDGET, MemoryConfig
 from optical_memory.cost import Profile, count_o200k, counter_name, profile
@@ -77,6 +78,7 @@ class OpticalMemory:
     arguments are those of `MemoryConfig`, or pass `config=` (a MemoryConfig or the path of a TOML file). `count` replaces
     the text counter (raw tokens of a text), `profile` the profile of the model (or the file of a calibration), `clock` the
     source of the time (UTC). With `embeddings` (any LangChain `Embeddings`) recall finds turns by their meaning too.
+    `summarizer`, a function of (text, characters) or a LangChain chat model, writes the headline cards of new pages.
     Safe to use from several threads and processes at once; every method has a twin with an `a` in front for asyncio.
     Raises ConfigError for settings that cannot be used, StoreError and its kin for the database.
     """
@@ -90,6 +92,7 @@ class OpticalMemory:
         count: Callable[[str], int] | None = None,
         clock: Clock = _now,
         embeddings: Embedder | None = None,
+        summarizer: Any = None,
         lock_timeout: float = 30.0,
         read_only: bool = False,
         **settings: Any,
@@ -99,6 +102,7 @@ class OpticalMemory:
         self._given_profile, self._count, self._clock = given, count or count_o200k, clock
         self.store = Store(str(url), lock_timeout=lock_timeout, read_only=read_only)
         self._meaning = Meaning(embeddings, self._clock)
+        self._summarizer = summarise.summarizer(summarizer)
         self._show = Shown(self._meaning.search)
         self._contexts = Contexts()
         self._seen: Seen = Kept(32)  # plans in force, with their pages
@@ -405,6 +409,7 @@ class OpticalMemory:
         if not self._own(settings):
             return keep.store_beside(self.store, row, path, state, settings, proposal, why, now)
         images = keep.render(self.store, path, state, proposal)
+        proposal = summarise.with_cards(proposal, state.fresh, self._summarizer)
         return keep.store_proposal(
             self.store, row, path, state, settings, proposal, images, why, now, config=self.config.public()
         )
@@ -630,6 +635,7 @@ class OpticalMemory:
             if not done.changes:
                 return replace(done, purged=self._faded(row, path, settings, self._margin(settings), now))
             images = keep.render(self.store, path, state, proposal)
+            proposal = summarise.with_cards(proposal, state.fresh, self._summarizer)
             if keep.store_proposal(self.store, row, path, state, settings, proposal, images, "asked", now):
                 return replace(done, purged=self._faded(row, path, settings, self._margin(settings), now))
         raise StoreError(f"thread {thread!r} kept changing while a step was made; call step() again")
