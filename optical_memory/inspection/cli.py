@@ -464,6 +464,7 @@ def decay(
     thread: Thread,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the newest step back instead.")] = False,
+    yes: Yes = False,
     db: Db = None,
     json: Json = False,
 ) -> None:
@@ -473,6 +474,9 @@ def decay(
     if undo and dry_run:
         raise ConfigError("--undo and --dry-run do not go together: `optical-memory explain` lists the steps")
     with (opening.reading if dry_run else opening.changing)(db, thread) as memory:
+        if memory.config.retain != "forever" and not (dry_run or undo):
+            what = f"let thread {thread!r} fade, and remove the text of what falls to {memory.config.retain} for good"
+            opening.confirmed(what, yes, lambda question: typer.confirm(question, err=True))
         done = memory.undo(thread) if undo else memory.step(thread, dry_run=dry_run)
     output.show(looking.step(done) | {"dry_run": dry_run, "taken_back": undo}, json, tables.step)
 

@@ -243,6 +243,8 @@ def step(row: Row) -> None:
     done = "taken back" if row["taken_back"] else row["explanation"]
     out.print(f"{safe(done)}: {number(row['tokens_before'])} tokens before, {number(row['tokens_after'])} after")
     changes(row["changes"], out)
+    if row["purged"]:
+        out.print(f"The text of {number(row['purged'])} turns is gone for good; their pictures are kept.")
 
 
 def changes(rows: Sequence[Row], out: Any) -> None:

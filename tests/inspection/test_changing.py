@@ -134,3 +134,18 @@ def test_a_terminal_gets_no_png(harbour: str, database: Path, page: int) -> None
     assert done == 6
     assert "-o FILE" in shown
     assert "PNG\r" not in shown
+
+
+def test_a_step_that_removes_text_for_good_asks_first(run: Command, told: Callable[..., Any], tmp_path: Path) -> None:
+    """With retain= a step may take text away, so it needs a yes; saying what would change needs none."""
+    (tmp_path / "memory.toml").write_text(
+        'model = "claude-opus-5"\nbudget = 2000\nretain = "vivid"\nkeep = ["turns", 2]\n'
+    )
+    run("import", write_lines(tmp_path / "t.jsonl", talk(30)), "--config", tmp_path / "memory.toml")
+    assert told("decay", "t", "--dry-run")["changes"]
+    refused = run("decay", "t")
+    assert refused.exit_code == 6
+    assert "for good" in refused.stderr
+    assert not [t for t in told("show", "t") if t["purged"]]
+    assert "is gone for good" in run("decay", "t", "--yes").stdout
+    assert [t for t in told("show", "t") if t["purged"]]
