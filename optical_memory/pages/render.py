@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +37,13 @@ def renderers() -> str:
     return RENDERER + fonts().state
 
 
-def render_page(page: Layout) -> bytes:
-    """The page as an 8-bit grey PNG, dark on light. Deterministic for one `RENDERER`."""
-    return png(pixels(page))
+def render_page(page: Layout, *, bits: Literal[8, 4] = 8) -> bytes:
+    """The page as a grey PNG, dark on light. Deterministic for one `RENDERER`.
+
+    Eight bits a pixel are what every provider is known to take. Four make a page a fifth smaller in the same time, with
+    sixteen shades; nobody has measured yet what models make of it, so no plan asks for them.
+    """
+    return png(pixels(page), bits)
 
 
 def pixels(page: Layout) -> NDArray[np.uint8]:
@@ -97,14 +102,21 @@ def run_columns(run: Run, size: int, phase: int) -> NDArray[np.uint64]:
     return as_words(shaded(master.ink(), master.left, master.top, size, phase), -(-size // 8))
 
 
-def png(image: NDArray[np.uint8]) -> bytes:
-    """An 8-bit grey PNG of height x width values; unfiltered, since small type does not profit from filters."""
+def png(image: NDArray[np.uint8], bits: Literal[8, 4] = 8) -> bytes:
+    """A grey PNG of height x width values; unfiltered, since small type does not profit from filters."""
     height, width = image.shape
-    lines = np.zeros((height, width + 1), np.uint8)
-    lines[:, 1:] = image
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    packed = image if bits == 8 else _halved(image)
+    lines = np.zeros((height, packed.shape[1] + 1), np.uint8)
+    lines[:, 1:] = packed
+    head = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
     data = zlib.compress(lines.tobytes(), COMPRESSION)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _halved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two pixels a byte, each the nearest of sixteen shades, the left one in the upper half."""
+    shades16 = np.pad((image.astype(np.uint16) + 8) // 17, ((0, 0), (0, image.shape[1] % 2))).astype(np.uint8)
+    return np.asarray(shades16[:, ::2] * 16 + shades16[:, 1::2], np.uint8)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -139,6 +139,19 @@ def test_a_png_reader_gets_back_the_pixels():
         assert np.array_equal(np.asarray(image), pixels(page))
 
 
+@pytest.mark.parametrize("width", [448, 449])
+def test_four_bits_are_smaller_and_two_readers_get_back_the_nearest_of_sixteen_shades(width):
+    page = layout([TurnText(1, "user", "Hello, world. " * 99)], Style(9), Sheet(width, 448))[0]
+    small = render_page(page, bits=4)
+    assert len(small) < 0.9 * len(render_page(page))
+    wanted = (pixels(page).astype(int) + 8) // 17 * 17
+    with Image.open(io.BytesIO(small)) as image:
+        assert image.size == (page.width, page.height)
+        assert np.array_equal(np.asarray(image.convert("L")), wanted)
+    libpng = pytest.importorskip("cv2", reason="OpenCV, which reads with libpng, comes with the extra ocr")
+    assert np.array_equal(libpng.imdecode(np.frombuffer(small, np.uint8), libpng.IMREAD_GRAYSCALE), wanted)
+
+
 @settings(max_examples=120, deadline=None)
 @given(
     st.text(st.characters(exclude_categories=()), max_size=600),
