@@ -66,7 +66,7 @@ def _imaged(messages: Sequence[BaseMessage], form: Form, profile: Profile) -> li
         level = _level(given, profile) if _is_page(given) else None
         return form(given, level) if level else given
 
-    return [m.model_copy(update={"content": [block(b) for b in m.content]}) if ours(m) else m for m in messages]
+    return [m.model_copy(update={"content": [block(b) for b in _blocks(m)]}) if ours(m) else m for m in messages]
 
 
 def _level(block: Block, profile: Profile) -> str | None:
@@ -175,12 +175,12 @@ def _stable_end(messages: Sequence[BaseMessage]) -> Place | None:
     if sum(len(_blocks(m)) or 1 for m in messages[newest:]) > LOOK_BACK:
         return next(_markable(messages[:newest]), None)
     mine = [i for i, m in enumerate(messages) if ours(m)]
-    paged = [i for i in mine if any(_is_page(b) for b in messages[i].content)]
+    paged = [i for i in mine if any(map(_is_page, _blocks(messages[i])))]
     led = [i for i in mine if all(ours(m) for m in messages[: i + 1])]
     if not (paged or led):
         return None
     at = (paged or led)[-1]
-    last = [j for j, b in enumerate(messages[at].content) if _is_page(b) or not paged]
+    last = [j for j, b in enumerate(_blocks(messages[at])) if _is_page(b) or not paged]
     return at, last[-1]
 
 

@@ -35,10 +35,13 @@ def kept_prefixes(model: Scripted, budget: int) -> int:
 
 
 async def test_forty_turns_keep_budget_prefix_and_state_and_async_does_the_same(make):
-    """40 user turns with tools: every call within budget, prefix kept in each run, no image in state, async the same."""
+    """40 user turns with tools: every call within budget, prefix kept in each run, no image in state, async the same.
+
+    Without automatic recall, which takes a fourth of so small a budget here, and so more steps.
+    """
     sync, other = Scripted(play=looks(1)), Scripted(play=looks(1))
-    first = agent(sync, make("sync.db"), checkpointer=InMemorySaver())
-    second = agent(other, make("async.db"), checkpointer=InMemorySaver())
+    first = agent(sync, make("sync.db"), checkpointer=InMemorySaver(), automatic_recall=False)
+    second = agent(other, make("async.db"), checkpointer=InMemorySaver(), automatic_recall=False)
     for turn, question in enumerate(questions(40)):
         state = first.invoke(say(question), on("t"))
         if turn < 12:

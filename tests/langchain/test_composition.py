@@ -117,7 +117,7 @@ def test_prompt_caching_and_ours_keep_to_four_breakpoints(make):
     """Inside or outside of ours: never more than four, and one of them after the pages."""
     pytest.importorskip("langchain_anthropic", reason="the extra 'providers' is not installed")
     from tests.langchain.clients import opus
-    from tests.langchain.servers.anthropic import controls
+    from tests.langchain.servers.anthropic import blocks, controls
     from tests.langchain.servers.serving import Server, serving
 
     for order in (0, 1):
@@ -136,5 +136,5 @@ def test_prompt_caching_and_ours_keep_to_four_breakpoints(make):
         assert server.refused == []
         last = server.seen[-1].payload
         assert len([c for c in controls(last) if c]) == 4
-        pages = [b for m in last["messages"] for b in m["content"] if b["type"] == "image"]
+        pages = [b for m in last["messages"] for b in blocks(m) if b["type"] == "image"]
         assert [bool(b.get("cache_control")) for b in pages] == [False] * (len(pages) - 1) + [True]

@@ -1,0 +1,21 @@
+"""Ten thousand random histories of agents: every projection is a request that its provider takes."""
+
+# ruff: noqa: F811
+
+from __future__ import annotations
+
+import pytest
+
+from tests.langchain.test_histories import PROVIDERS, doors, projected  # noqa: F401
+
+TALKS = 900  # for each provider, with three histories or more in the mean
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_ten_thousand_histories_are_requests_that_providers_take(doors, name):
+    """Over 2,500 histories for each of the four forms: valid, within the budget, the same in asyncio."""
+    found = projected(doors[name], name, TALKS)
+    print(f"{name}: {found:,} histories")
+    assert found >= 2_500
