@@ -44,7 +44,7 @@ def load(
     fresh = reader.turns(path, plan.through + 1)
     anchor = next((t.number for t in reversed(fresh) if t.role == "user"), standing.anchor if standing else 0)
     spans = _with_gaps(plan, _strengthened(reader, path, spans, plan, standing, anchor, settings))
-    recalled = reader.recalled(path, key, since=standing.anchor if standing else 0)
+    recalled = reader.recalled(path, key, since=standing.head if standing else 0)
     extra = sum(r.tokens for r in recalled if r.anchor > plan.through)  # what a step has sealed took its own along
     state = State(end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, extra, ladder)
     return state, standing

@@ -37,8 +37,8 @@ class View:
 
     @property
     def since(self) -> int:
-        """The anchor at which the plan was made: what was recalled by itself before it is gone."""
-        return self.kept.anchor if self.kept else self.state.end
+        """The turn at which the plan was made: what was recalled by itself before it is gone, also in the same run."""
+        return self.kept.head if self.kept else self.state.end
 
     @property
     def at_anchor(self) -> bool:
