@@ -94,16 +94,16 @@ def test_what_is_kept_with_the_thread_follows_whoever_plans(tmp_path):
 def test_tiers_of_ones_own_stand_above_the_models(tmp_path):
     """By keyword as names or styles, in a file, and again from what is stored with the thread."""
     file = tmp_path / "memory.toml"
-    file.write_text('model = "ocr:tesseract"\n[tiers]\nvivid = "sans12"\nclear = "narrow8b"\n')
-    told = [{"config": file}, {"model": "ocr:tesseract", "tiers": {"vivid": Style(12), "clear": "narrow8b"}}]
+    file.write_text('model = "ocr:tesseract"\n[tiers]\nvivid = "sans12"\nclear = "narrow9"\n')
+    told = [{"config": file}, {"model": "ocr:tesseract", "tiers": {"vivid": Style(12), "clear": "narrow9"}}]
     for number, options in enumerate(told):
         with OpticalMemory(tmp_path / f"{number}.db", **options) as memory:
             memory.remember("t", [("user", "hello")])
             with memory.store.read() as reader:
                 kept = reader.thread("t").config
             assert memory.profile.tiers["vivid"] == Style(12)
-            assert memory.profile.tiers["clear"] == Style(8, "narrow", True)
-            assert kept["tiers"] == {"vivid": "sans12", "clear": "narrow8b"}
+            assert memory.profile.tiers["clear"] == Style(9, "narrow")
+            assert kept["tiers"] == {"vivid": "sans12", "clear": "narrow9"}
             assert make(**{k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}) == memory.config
 
 
@@ -115,9 +115,9 @@ def test_pages_are_drawn_in_the_tiers_of_ones_own(tmp_path):
     rows = [{"role": "user", "content": f"{n} " + "words and more of them " * 20, "id": f"m{n}"} for n in range(40)]
     with OpticalMemory(tmp_path / "m.db", model="ocr:tesseract", budget=900, tiers=SMALL) as memory:
         memory.remember("t", rows)
-        looks = {s.look for s in memory.context("t").segments if s.kind == "vivid"}
+        looks = {(s.kind, s.look) for s in memory.context("t").segments if s.kind in SMALL}
         assert looks
-        assert all(look.startswith("narrow8b|") for look in looks)
+        assert all(look.startswith(f"{SMALL[kind]}|") for kind, look in looks)
 
 
 def test_ids_are_not_taken_to_be_safe_in_smaller_type_than_was_measured():
