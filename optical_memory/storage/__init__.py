@@ -1,6 +1,6 @@
 """Where threads are kept: SQLite by default, PostgreSQL by URL, the same code for both.
 
-rows (values), schema (tables) <- search <- bulk <- reader <- writer;  engine, migrate, care <- store
+rows (values), schema (tables) <- search <- bulk <- reader <- writer <- archive;  engine, migrate, care <- store
 """
 
 from __future__ import annotations
