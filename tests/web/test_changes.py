@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from optical_memory import OpticalMemory
 from optical_memory.inspection import looking
-from tests.web.conftest import POSTING, THREAD
+from tests.inspection.conftest import talk
+from tests.web.conftest import MODEL, POSTING, THREAD
 
 
 def post(client, action: str, **body):
@@ -102,3 +104,21 @@ def test_a_post_that_is_no_object_is_refused(client, memory, body):
         answer = client.post(f"/t/harbour/{action}", headers=POSTING, content=body)
         assert 400 <= answer.status_code < 500, (action, answer.text)
     assert len(memory.turns(THREAD)) == 60
+
+
+def test_a_step_that_takes_text_for_good_says_so_first(tmp_path, view):
+    """With retain the dialog names the turns whose words go, and that there is no way back; and so it is."""
+    with OpticalMemory(tmp_path / "fading.db", model=MODEL, budget=3_000, retain="clear") as memory:
+        memory.remember(THREAD, talk(60))
+        client = view(tmp_path / "fading.db")
+        asked = client.get("/t/harbour/ask/decay.json").json()
+        page = client.get("/t/harbour/ask/decay").text
+        assert "go for good" in page
+        assert "cannot be taken back" in page
+        assert "The text stays" not in page
+        assert post(client, "decay").status_code == 200
+        gone = {t.number for t in memory.turns(THREAD) if t.purged}
+        assert gone >= {n for first, last in asked["lets_go"] for n in range(first, last + 1)} > set()
+        newest = client.get("/t/harbour/log.json").json()["steps"][0]
+        undone = post(client, "undo", at_turn=newest["at_turn"], created_at=newest["created_at"])
+        assert undone.status_code >= 400 or not gone

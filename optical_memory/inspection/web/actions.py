@@ -11,6 +11,7 @@ from optical_memory.errors import ConfigError
 from optical_memory.inspection.opening import NotFoundError, RefusedError
 from optical_memory.inspection.web.lookout import Lookout
 from optical_memory.planning.context import ranges
+from optical_memory.planning.tiers import RANK
 
 Values = dict[str, Any]
 Turns = Sequence[int] | None
@@ -25,10 +26,21 @@ def ask(lookout: Lookout, head: Values, action: str, turns: Turns) -> Values:
     if action == "forget":
         return told | lookout.doomed(thread, turns)
     if action == "decay":
-        return told | {"step": looking.step(lookout.desk.memory(thread).step(thread, dry_run=True))}
+        return told | _due(lookout, thread)
     if action == "undo":
         return told | {"step": _newest(lookout, thread)}
     return told | _weight(lookout, thread, _given(turns))
+
+
+def _due(lookout: Lookout, thread: str) -> Values:
+    """The step that is due, the tier from which on this thread keeps no text, and turns that would lose theirs.
+
+    Others may lose theirs with them: a plan without the words may lower more pages at once.
+    """
+    memory = lookout.desk.memory(thread)
+    step, retain = looking.step(memory.step(thread, dry_run=True)), memory.config.retain
+    losing = [c["turns"] for c in step["changes"] if retain != "forever" and RANK[c["after"]] >= RANK[retain]]
+    return {"step": step, "retain": retain, "lets_go": losing}
 
 
 def _given(turns: Turns) -> Sequence[int]:
