@@ -192,3 +192,28 @@ def test_pictures_that_are_all_that_is_left_come_along(tmp_path: Path) -> None:
         assert other.remember("t", talk(30)).added == 0
         export(other, "t", tmp_path / "again")
     assert everything(tmp_path / "again") == everything(tmp_path / "out")
+
+
+class Letters:
+    """Embeddings that count letters."""
+
+    model = "letters"
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each text."""
+        return [[text.count(c) + 0.1 for c in "aeiourst"] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        """The same for a query."""
+        return self.embed_documents([text])[0]
+
+
+def test_embeddings_come_along(tmp_path: Path) -> None:
+    """A restored thread need not be embedded again: the same vectors, and the same files when it goes out again."""
+    with OpticalMemory(tmp_path / "a.db", embeddings=Letters()) as memory, OpticalMemory(tmp_path / "b.db") as other:
+        memory.remember("t", talk(9))
+        memory.recall("t", "crates in the harbour")
+        told = export(memory, "t", tmp_path / "out")
+        assert b'"table":"embedding"' in (tmp_path / "out" / "rows.jsonl").read_bytes()
+        restore(other, tmp_path / "out")
+        assert export(other, "t", tmp_path / "again")["files"] == told["files"]
