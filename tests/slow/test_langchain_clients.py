@@ -105,7 +105,7 @@ def test_what_a_forced_step_has_stripped_never_comes_back(make, server):
 
 
 BUDGET = 16_000
-MARGIN = (0.9, 1.0)  # what is billed, over what was predicted, of a single call of 1,000 tokens or more
+MARGIN = (0.85, 1.0)  # what is billed, over what was predicted, of a single call of 1,000 tokens or more: never above
 
 
 async def sixty(runner: Any) -> list[float]:
