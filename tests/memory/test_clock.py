@@ -6,19 +6,20 @@ import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_memory import BudgetError, OpticalMemory
 from optical_memory.cost import Price
 from optical_memory.planning.decay import staircase
-from tests.memory.test_properties import counted, slow, threads
+from tests.memory.test_properties import EXAMPLES, counted, slow, threads
 from tests.memory.test_retain import READS, SOON, covered, whole
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = 24 * 365 * 10
 jumps = st.lists(st.integers(-HOURS, HOURS), min_size=8, max_size=8)  # hours, at every look at the clock
 numbers = itertools.count()
+few = settings(slow, max_examples=max(3, EXAMPLES // 2))  # each grows two threads turn by turn
 
 
 class Jumping:
@@ -50,7 +51,7 @@ def told(memory: OpticalMemory, rows: list[dict]) -> list[object]:
     return seen
 
 
-@slow
+@few
 @given(threads, jumps, st.integers(400, 2_000))
 def test_a_clock_that_jumps_changes_nothing_that_numbers_do_not(tmp_path_factory, rows, hours, budget):
     """Ten years ahead or back between any two looks: the same contexts, tiers and steps as with a clock that stands.
@@ -68,7 +69,7 @@ def test_a_clock_that_jumps_changes_nothing_that_numbers_do_not(tmp_path_factory
     assert told(OpticalMemory(file, **options, clock=Jumping(hours)), rows) == still
 
 
-@slow
+@few
 @given(threads, jumps, st.integers(400, 2_000))
 def test_ages_in_hours_stand_a_clock_that_jumps(tmp_path_factory, rows, hours, budget):
     """They may fade early, but in order, within the budget, and with every turn accounted for."""
