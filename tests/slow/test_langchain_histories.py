@@ -8,7 +8,7 @@ import pytest
 
 from tests.langchain.test_histories import PROVIDERS, doors, projected  # noqa: F401
 
-TALKS = 900  # for each provider, with three histories or more in the mean
+TALKS = 950  # for each provider, with 2.75 histories in the mean
 
 
 @pytest.mark.slow
