@@ -11,9 +11,10 @@ import pytest
 
 
 @pytest.mark.slow
-def test_the_properties_hold_for_many_more_examples():
+@pytest.mark.parametrize("name", ["test_properties", "test_retain", "test_retain_random", "test_clock"])
+def test_the_properties_hold_for_many_more_examples(name):
     """The same tests, a hundred examples each."""
-    file = Path(__file__).parents[1] / "memory" / "test_properties.py"
+    file = Path(__file__).parents[1] / "memory" / f"{name}.py"
     environment = os.environ | {"OPTICAL_MEMORY_EXAMPLES": "100"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", str(file)],
