@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,22 +60,28 @@ def value(spans, tiers) -> float:
 
 def best(spans, room) -> float:
     """The optimum, by dynamic programming over the tokens spent."""
-    values = [0.0] * (room + 1)
+    values = np.zeros(room + 1)
     for one in spans:
-        points = [(one.costs[t], one.weight * one.information * one.readable[t]) for t in choices(one)]
-        values = [max(values[r - cost] + worth for cost, worth in points if cost <= r) for r in range(room + 1)]
-    return values[room]
+        more = np.full(room + 1, -np.inf)
+        for tier in choices(one):
+            cost, worth = one.costs[tier], one.weight * one.information * one.readable[tier]
+            if cost <= room:
+                more[cost:] = np.maximum(more[cost:], values[: room + 1 - cost] + worth)
+        values = more
+    return float(values[room])
 
 
-def test_the_greedy_choice_is_near_the_optimum():
-    """Over 60 random cases of 40 spans, the loss is below 2 % in nineteen of twenty."""
+@pytest.mark.parametrize("cases", [50, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("spans", "most"), [(40, 1e-9), (80, 0.02)])
+def test_the_choice_is_the_optimum_or_near_it(cases, spans, most):
+    """Exact for 40 spans; of 80, chosen greedily, the loss is below 2 % in nineteen of twenty random cases."""
     rng = random.Random(5)
     losses = []
-    for _ in range(60):
-        some = [span(n, rng.randint(50, 400), rng.uniform(0.15, 0.5), rng.uniform(0.5, 1.5)) for n in range(40)]
-        room = rng.randint(600, 3_000)
+    for _ in range(cases):
+        some = [span(n, rng.randint(50, 400), rng.uniform(0.15, 0.5), rng.uniform(0.5, 1.5)) for n in range(spans)]
+        room = rng.randint(15 * spans, 75 * spans)
         losses.append(1 - value(some, allocate(some, room)) / best(some, room))
-    assert sorted(losses)[57] < 0.02
+    assert sorted(losses)[int(0.95 * cases)] < most
 
 
 def test_the_oldest_yield_first_where_all_else_is_equal():
