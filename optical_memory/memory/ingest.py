@@ -12,7 +12,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,8 @@ from optical_memory.planning.strength import importance
 from optical_memory.storage import MessageRow, NewMessage, NewTurn, PlacedMessage, Reader, ThreadRow, Writer, clip
 
 Counter = Callable[[str], int]
+
+LONGEST_HOLE = 1_000  # messages of forgotten turns that are looked past
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,13 @@ def _walk(
     """Go along list and store together until they part; `last` is what is stored right before."""
     places: list[PlacedMessage | None] = [None] * start
     at = 0
-    for index in range(start, len(messages)):
-        message = messages[index]
+    while len(places) < len(messages):
+        message = messages[len(places)]
         at = _jump(message, stored, at)
+        gone = _forgotten(messages[len(places) :], last, stored[at] if at < len(stored) else None)
+        if gone:
+            places += gone
+            continue
         if at >= len(stored) or stored[at].hash != message.hash:
             stored, at = _branched(reader, thread, last, message, len(messages)), 0
             if not stored:
@@ -123,6 +129,22 @@ def _walk(
         at += 1
     fresh = len(places)
     return Alignment((*places, *(None,) * (len(messages) - fresh)), fresh, last)
+
+
+def _forgotten(
+    messages: Sequence[Message], last: PlacedMessage | None, following: PlacedMessage | None
+) -> list[PlacedMessage]:  # fmt: skip
+    """The places of the messages that belong to turns forgotten between two stored ones, where the list still holds them.
+
+    Their numbers are missing in what is stored, and behind them the list goes on with what follows there. Nothing of a
+    forgotten turn is kept by which it could be known otherwise, so the newest turn cannot be.
+    """
+    first = last.turn_number + 1 if last else 1
+    if following is None or first >= following.turn_number or following.hash == messages[0].hash:
+        return []
+    ahead = next((i for i, m in enumerate(messages[:LONGEST_HOLE]) if m.hash == following.hash), 0)
+    hole = replace(following, turn_number=first, position=0, external_id=None, hash="", chain="", turn_id=0, open=False)
+    return [hole] * ahead
 
 
 def _jump(message: Message, stored: Sequence[PlacedMessage], at: int) -> int:

@@ -223,3 +223,33 @@ def test_a_changed_output_is_no_repetition(make):
 def test_short_turns_are_never_repetitions(make):
     """A pointer would be as long as they are."""
     assert repeats(make, told("ok"), told("ok")) == [None] * 4
+
+
+@pytest.mark.parametrize("ids", [True, False])
+@pytest.mark.parametrize("gone", [[3], [3, 4], [4, 7], [2, 3, 4, 5, 6]])
+def test_what_was_forgotten_does_not_come_back_with_a_list_that_still_holds_it(make, ids, gone):
+    """A host's own history goes on as before: its numbers are the same, and nothing is stored again or parted."""
+    rows = [{"role": "assistant" if n % 2 else "user", "content": f"thing {n}"} for n in range(9)]
+    rows = [row | {"id": f"m{n}"} for n, row in enumerate(rows)] if ids else rows
+    with make() as memory:
+        memory.remember("t", rows[:8])
+        memory.forget("t", turns=gone)
+        done = memory.remember("t", rows)
+        assert (done.added, done.forked_after, len(done.turns)) == (1, None, 9)
+        assert [t.role for t in memory.turns("t")].count("forgotten") == len(gone)
+        assert memory.turns("t")[-1].text == "thing 8"
+        assert memory.remember("t", rows).added == 0
+
+
+def test_an_edit_where_something_was_forgotten_is_an_edit(make):
+    """What stands there now is kept, on a branch of its own, if the talk went on otherwise."""
+    rows = [{"role": "assistant" if n % 2 else "user", "content": f"thing {n}", "id": f"m{n}"} for n in range(6)]
+    with make() as memory:
+        memory.remember("t", rows)
+        memory.forget("t", turns=[3])
+        new = [
+            {"role": "user", "content": "another thing", "id": "x"},
+            {"role": "assistant", "content": "yes", "id": "y"},
+        ]
+        assert memory.remember("t", [*rows[:2], *new]).forked_after == 2
+        assert [t.text for t in memory.turns("t")][2:] == ["another thing", "yes"]
