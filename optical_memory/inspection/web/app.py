@@ -38,6 +38,7 @@ from optical_memory.inspection.web.security import Gate
 
 PANE = "optical-pane"  # header of our script: it wants a piece of a page
 LARGEST = 100_000  # bytes of a post
+NEWER = 8  # turns above the chosen one, so that it is seen without scrolling
 Values = dict[str, Any]
 See = Callable[[Lookout, Request], Values]
 
@@ -146,7 +147,7 @@ def _around(lookout: Lookout, request: Request) -> Values:
 def _around_turn(lookout: Lookout, request: Request) -> Values:
     """The window of the timeline that holds the chosen turn."""
     turn = int(request.path_params["turn"])
-    upto = _number(request, "upto") or turn + 30
+    upto = _number(request, "upto") or turn + NEWER
     return lookout.timeline(_thread(request), upto) | _around(lookout, request)
 
 

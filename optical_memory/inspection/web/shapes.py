@@ -162,6 +162,11 @@ def place(turn: int, length: int) -> float:
     return 100 * (1 - math.log1p(max(0, length - turn)) / math.log1p(max(length, 1)))
 
 
+def middle(turn: int, length: int) -> float:
+    """Where the middle of a turn stands in the river, in percent from the left."""
+    return round((place(turn - 1, length) + place(turn, length)) / 2, 3)
+
+
 def ticks(length: int) -> list[dict[str, Any]]:
     """Marks below a river: now, and 10, 100, 1,000 ... turns ago."""
     ages = [10**n for n in range(1, 9) if 10**n < 0.75 * length]
@@ -192,7 +197,7 @@ def _segment(segment: Mapping[str, Any], x: float, width: float) -> dict[str, An
 
 HELPERS: Mapping[str, Any] = {
     "slug": slug, "boxed": boxed, "begins": begins, "ago": ago, "percent": percent, "money": money, "picture": picture,
-    "river": river, "ticks": ticks, "bar": bar, "letters": LETTERS, "turn_range": turn_range, "meanings": WORDS,
+    "river": river, "ticks": ticks, "middle": middle, "bar": bar, "letters": LETTERS, "turn_range": turn_range, "meanings": WORDS,
 }  # fmt: skip
 """What templates may call by name."""
 

@@ -48,8 +48,16 @@ async function openTurn(address, push) {
   return undefined;
 }
 
+function pointAt(turn) {
+  const [arrow, length] = [byId("here"), Number(document.querySelector(".ticks")?.dataset.length)];
+  if (!arrow || !turn || !length) return;
+  const place = (n) => 100 * (1 - Math.log1p(length - n) / Math.log1p(length)); // as the server draws the river
+  arrow.setAttribute("x", `${(place(turn - 1) + place(turn)) / 2}%`);
+}
+
 function mark() {
   const here = location.pathname;
+  pointAt(Number(here.split("/turn/")[1]));
   for (const row of all(".turn")) {
     const link = row.querySelector("a");
     const on = link.pathname === here;
