@@ -320,22 +320,54 @@ def plain_tokens(memory: OpticalMemory, thread: str, model: str | None = None) -
 
 
 def page(memory: OpticalMemory, thread: str, number: int, tier: str | None) -> list[Page]:
-    """The images of one page, at the tier at which it is shown now or at another; raises NotFoundError."""
-    found = [p for p in memory.pages(thread, tier=tier) if p.number == number]  # type: ignore[arg-type]
+    """The images of one page, at the tier at which it is shown now or at another; raises NotFoundError.
+
+    Only this page is drawn, however many there are.
+    """
+    found = page_of(memory, thread, _first_turn(memory, thread, number), tier)
     if found:
         return found
     raise NotFoundError(_why_no_page(memory, thread, number, tier))
 
 
+def page_of(memory: OpticalMemory, thread: str, turn: int, tier: str | None = None) -> list[Page]:
+    """The images of the page that holds a turn, as `page`; none where the turn is not sealed or not drawn at that tier."""
+    import optical_memory.memory.pictures as pictures
+    from optical_memory.memory.state import held
+
+    settings = memory.settings()
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        path = reader.path(row) if row else ()
+        found = held(reader, path, turn, settings) if turn else None
+        look = found[1].looks.get(tier or found[1].tier) if found else None  # type: ignore[call-overload]
+        if found is None or look is None:
+            return []
+        sealed, span = found
+        images = pictures.of_page(reader, path, sealed.id, span, look)
+    shown = tier or span.tier
+    return [_page(span, sealed.number, shown, part, png, settings) for part, png in enumerate(images)]
+
+
 def _why_no_page(memory: OpticalMemory, thread: str, number: int, tier: str | None) -> str:
-    drawn = sorted({t for t in DRAWN for p in memory.pages(thread, tier=t) if p.number == number}, key=DRAWN.index)
+    first = _first_turn(memory, thread, number)
+    drawn = [t for t in DRAWN if first and page_of(memory, thread, first, t)]
     if drawn and tier is None:
         return f"page {number} of thread {thread!r} is not shown as an image now: to draw it, {_tiers(drawn)}"
     if drawn:
         return f"page {number} of thread {thread!r} has no look {tier!r} with this model: {_tiers(drawn)}"
-    numbers = sorted({p.number for t in DRAWN for p in memory.pages(thread, tier=t)})
+    if first:
+        return f"page {number} of thread {thread!r} is not drawn for this model: its turns are text, or one recall away"
+    numbers = _numbers(memory, thread)
     there = f"its pages are {numbers[0]} to {numbers[-1]}" if numbers else "it has no pages yet"
     return f"thread {thread!r} has no page {number}: {there}"
+
+
+def _numbers(memory: OpticalMemory, thread: str) -> list[int]:
+    """The numbers of a thread's pages."""
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        return sorted(p.number for p in reader.pages(reader.path(row))) if row else []
 
 
 def _tiers(drawn: Sequence[str]) -> str:
@@ -367,7 +399,7 @@ def _page(known: Known, number: int, tier: str, part: int, png: bytes, settings:
 
     width, height = pixels(png)
     cost, digest = settings.profile.image(width, height), hashlib.sha256(png).hexdigest()
-    return Page(number, (known.first, known.last), tier, width, height, cost, digest, png, part)
+    return Page(number, (known.first, known.last), tier, width, height, cost, digest, png, part, known.purged)
 
 
 def _first_turn(memory: OpticalMemory, thread: str, number: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.diffs as diffs
+import optical_memory.inspection.looking as looking
 from optical_memory.errors import ConfigError, MissingExtraError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.planning.tiers import DRAWN
@@ -59,39 +60,32 @@ def stretches(memory: OpticalMemory, thread: str, first: int, last: int, tier: s
     turns = {t.number: t for t in memory.turns(thread, first=first, last=last)}
     if not turns:
         raise NotFoundError(f"thread {thread!r} has no turn {first}: see `optical-memory show`")
-    pages = _pages(memory, thread, tier)
     cards = {
         s.turns: s.text or "" for s in memory.context(thread, dry_run=True).segments if s.kind == "card" and s.turns
     }
     found, number = [], min(turns)
     while number <= max(turns):
-        span = _span(number, pages, cards)
+        pages = tuple(looking.page_of(memory, thread, number, tier))
+        span = pages[0].turns if pages else _span(number, cards)
         rows = tuple(memory.turns(thread, first=span[0], last=span[1]))
         found.append(_stretch(rows, span, pages, cards))
         number = span[1] + 1
     return found
 
 
-def _pages(memory: OpticalMemory, thread: str, tier: str | None) -> dict[tuple[int, int], list[Page]]:
-    found: dict[tuple[int, int], list[Page]] = {}
-    for page in memory.pages(thread, tier=tier):  # type: ignore[arg-type]
-        found.setdefault(page.turns, []).append(page)
-    return found
+def _span(number: int, cards: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The card that holds a turn; else the turn alone."""
+    return next(((first, last) for first, last in cards if first <= number <= last), (number, number))
 
 
-def _span(number: int, *spans: Any) -> tuple[int, int]:
-    """The page or card that holds a turn; else the turn alone."""
-    every = ((first, last) for some in spans for first, last in some)
-    return next(((first, last) for first, last in every if first <= number <= last), (number, number))
-
-
-def _stretch(rows: tuple[Turn, ...], span: tuple[int, int], pages: Any, cards: Any) -> Stretch:
-    if span in pages:
-        tier = pages[span][0].tier
-        now = any(t.tier == tier for t in rows)  # else it is looked at as it would be
-        shown = tuple(t.number for t in rows if t.tier != "handle" or not now)
-        return Stretch(rows, tier, tuple(pages[span]), shown=shown)
+def _stretch(
+    rows: tuple[Turn, ...], span: tuple[int, int], pages: tuple[Page, ...], cards: Mapping[tuple[int, int], str]
+) -> Stretch:
     every = tuple(t.number for t in rows)
+    if pages:
+        tier = pages[0].tier
+        now = any(t.tier == tier for t in rows)  # else it is looked at as it would be
+        return Stretch(rows, tier, pages, shown=tuple(t.number for t in rows if t.tier != "handle" or not now))
     if span in cards:
         return Stretch(rows, "card", words=cards[span], shown=every)
     tier = rows[0].tier if rows[0].tier not in DRAWN else "text"

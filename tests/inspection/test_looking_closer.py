@@ -184,3 +184,11 @@ def test_a_hit_in_any_thread_is_told_as_its_own_agent_has_it(harbour: str, told:
     """Without --thread the tiers are the same: each thread's own model and budget decide."""
     assert told("search", "crates", "--limit", "60") == told("search", "crates", "--thread", harbour, "--limit", "60")
     assert len({h["tier"] for h in told("search", "weight_kg", "--limit", "60")}) > 1
+
+
+def test_one_page_is_that_of_all_pages(harbour: str, database: Path) -> None:
+    """Looked at alone, a page has the same bytes, tier and tokens as among all others, at every tier."""
+    with OpticalMemory(database, model=MODEL, budget=BUDGET, read_only=True) as memory:
+        for tier in (None, "vivid", "clear", "dense"):
+            for page in memory.pages(harbour, tier=tier):  # type: ignore[arg-type]
+                assert page in looking.page(memory, harbour, page.number, tier)

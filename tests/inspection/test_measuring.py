@@ -95,7 +95,7 @@ def test_an_ocr_engine_is_calibrated_here_end_to_end(run: Command, tmp_path: Pat
     assert result.exit_code == 0, result.stderr
     assert "strings right" in result.stdout
     assert "1 pages to read" in result.stderr
-    assert json.loads(out.read_text("utf-8"))["rows"][0]["style"] == "sans16b"
+    assert json.loads(out.read_text("utf-8"))["rows"][0]["style"] == "sans16"
 
 
 # --------------------------------------------------------------------------------------------- profiles by file

@@ -23,7 +23,7 @@ KINDS = {
     type(None): "null",
 }
 FREE = {  # objects whose keys are data: tiers, models, packages
-    "tiers", "packages", "extras", "readers", "instead", "saved", "rows_by_table", "calls", "chars_per_image_token", "correction",
+    "tiers", "packages", "extras", "readers", "instead", "saved", "calls", "chars_per_image_token", "correction",
     "rows",
 }  # fmt: skip
 
