@@ -24,9 +24,9 @@ from optical_memory.readers.blind import CHARS, Sheetful, sheetfuls
 from optical_memory.readers.calibration import Calibration, Row, choose
 from optical_memory.readers.scoring import Score, judge
 
-LADDER = (  # from the largest type to the smallest, in the faces that did best at each line pitch
-    "sans20b", "sans18b", "sans16b", "sans14b", "sans12b", "sans11b", "sans10b", "slim9b", "narrow9b", "sans8b",
-    "narrow8b", "sans7b", "tall6b",
+LADDER = (  # from the largest type to the smallest, in the face that did best there; bold costs one engine codes in large type
+    "sans20", "sans18", "sans16", "sans14", "sans12", "sans11", "sans10", "sans9", "narrow9b", "sans8b", "narrow8b", "sans7b",
+    "tall6b",
 )  # fmt: skip
 PAGES = 4  # of each style: about 95 codes and 180 exact strings
 HOPELESS = 0.85  # of characters: below the least that a tier may keep, smaller type is not tried
@@ -217,7 +217,7 @@ def load_profile(path: Path | str, base: Profile | None = None) -> Profile:
 def styles_of(text: str) -> tuple[Style, ...]:
     """The styles that "20,16,narrow9b" or "20-6" name, from the largest type to the smallest. Raises ConfigError.
 
-    A line pitch stands for the faces that `LADDER` has there, or for the bold plain one.
+    A line pitch stands for the faces that `LADDER` has there, or for the plain one.
     """
     found: list[Style] = []
     for part in (part.strip() for part in text.split(",")):
@@ -233,4 +233,4 @@ def styles_of(text: str) -> tuple[Style, ...]:
 
 def _at(size: int) -> list[Style]:
     """The styles that are tried at a line pitch in pixels."""
-    return [style for style in map(Style.of, LADDER) if style.size == size] or [Style(size, bold=True)]
+    return [style for style in map(Style.of, LADDER) if style.size == size] or [Style(size)]

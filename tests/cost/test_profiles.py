@@ -164,7 +164,7 @@ def test_an_ocr_reader_has_no_cap_and_its_own_tiers_with_what_it_holds_in_each()
     p = profile("ocr:tesseract")
     assert [style and style.key for style in p.tiers.values()] == ["sans9", "narrow9b", "sans8b"]
     assert 1 > p.shares["vivid"] > p.shares["clear"] > p.shares["dense"] > 0.5
-    assert profile("ocr:rapidocr").tiers["vivid"] == Style(10, bold=True)
+    assert profile("ocr:rapidocr").tiers["vivid"] == Style(10)
     assert profile("ocr:rapidocr").tiers["dense"] is None
     assert p.chars_per_token is None
     assert p.image(924, 1932) == profile("claude-opus-5").image(924, 1932)
