@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -51,7 +52,7 @@ def view() -> Iterator[View]:
     """Make a viewer of a database, entered; it is closed after the test."""
     made: list[Gate] = []
 
-    def enter(db: object, **options: bool) -> TestClient:
+    def enter(db: object, **options: Any) -> TestClient:
         made.append(make_app(str(db), hosts={HOST}, port=8000, **options))
         return entered(made[-1])
 

@@ -69,12 +69,9 @@ def test_a_newer_schema_asks_for_a_newer_program(database, view):
     assert "newer than this program" in answer.text
 
 
-def test_a_locked_database_is_told_and_can_be_read(database, view, monkeypatch):
+def test_a_locked_database_is_told_and_can_be_read(database, view):
     """While another process writes, pages still open; a change says who is in the way."""
-    import optical_memory.inspection.web.desk as desk
-
-    monkeypatch.setattr(desk, "PATIENCE", 0.1)
-    client = view(database)
+    client = view(database, patience=0.1)
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert client.get("/t/harbour").status_code == 200

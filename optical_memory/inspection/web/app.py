@@ -32,7 +32,7 @@ from optical_memory.inspection.options import turn_numbers
 from optical_memory.inspection.output import as_json, number, size
 from optical_memory.inspection.plots import DecayCurve
 from optical_memory.inspection.web.actions import ACTIONS, ask
-from optical_memory.inspection.web.desk import Desk
+from optical_memory.inspection.web.desk import PATIENCE, Desk
 from optical_memory.inspection.web.lookout import Lookout
 from optical_memory.inspection.web.security import Gate
 
@@ -55,12 +55,15 @@ class Screen:
     pieces: tuple[str, ...] = ()
 
 
-def make_app(db: str | None, *, hosts: Iterable[str], port: int, read_only: bool = False) -> Gate:
+def make_app(
+    db: str | None, *, hosts: Iterable[str], port: int, read_only: bool = False, patience: float = PATIENCE
+) -> Gate:
     """The viewer of a database as an ASGI application; its door has the token of the first link.
 
-    `hosts` are the names with port under which it may be asked. Raises MissingExtraError without the extra `web`.
+    `hosts` are the names with port under which it may be asked; a change waits at most `patience` seconds for a database that
+    another process holds. Raises MissingExtraError without the extra `web`.
     """
-    desk = Desk(db, read_only=read_only)
+    desk = Desk(db, read_only=read_only, patience=patience)
     lookout = Lookout(desk)
     pages = _Pages(lookout)
     routes = [route for screen in SCREENS for route in pages.routes(screen)]

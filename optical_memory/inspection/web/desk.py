@@ -20,11 +20,11 @@ MOST = 16  # memories with settings of their own that are kept open
 class Desk:
     """Opens what is asked for. Looking is done by memories that cannot write; a change opens one for its moment.
 
-    `db` is a URL or path as everywhere in the command line. Safe to use from several threads.
+    `db` is a URL or path as everywhere in the command line; `patience` is in seconds. Safe to use from several threads.
     """
 
-    def __init__(self, db: str | None, *, read_only: bool = False) -> None:
-        self.db, self.read_only = db, read_only
+    def __init__(self, db: str | None, *, read_only: bool = False, patience: float = PATIENCE) -> None:
+        self.db, self.read_only, self.patience = db, read_only, patience
         self._lock = threading.Lock()
         self._plain: OpticalMemory | None = None
         self._settled: dict[str, OpticalMemory] = {}
@@ -60,7 +60,7 @@ class Desk:
     @contextmanager
     def changing(self, thread: str) -> Iterator[OpticalMemory]:
         """A memory that may write, for one change. Raises as `memory`, and LockedError."""
-        with opening.changing(self.db, thread, lock_timeout=PATIENCE) as memory:
+        with opening.changing(self.db, thread, lock_timeout=self.patience) as memory:
             yield memory
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class Desk:
     def _opened(self, settings: Mapping[str, Any]) -> OpticalMemory:
         from optical_memory.memory import OpticalMemory
 
-        return OpticalMemory(opening.database(self.db), read_only=True, lock_timeout=PATIENCE, **settings)
+        return OpticalMemory(opening.database(self.db), read_only=True, lock_timeout=self.patience, **settings)
 
     def _make_room(self) -> None:
         if len(self._settled) >= MOST:
@@ -91,4 +91,4 @@ class Desk:
         return known[1]
 
 
-__all__ = ["Desk"]
+__all__ = ["PATIENCE", "Desk"]
