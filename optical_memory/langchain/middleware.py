@@ -97,7 +97,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     observe           note what the provider billed for each call, beside what was predicted
     subagents         "skip": an agent inside another graph keeps its plain messages; "isolate": a memory for its run
     cache             how long Anthropic keeps what it has read ("5m", "1h"): breakpoints are set where the host has left
-                      room for them; None sets none
+                      room for them, with the life of the host's where it is seen; None sets none
     name              the middleware's name in the graph; deepagents puts one that is named "SummarizationMiddleware" in the
                       place of its own
     strict            raise errors of ours instead of failing open
@@ -122,6 +122,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         strict: bool = False, pause: float = PAUSE,
     ) -> None:  # fmt: skip
         super().__init__()
+        if cache not in ("5m", "1h", None):
+            raise ConfigError(f'cache={cache!r}: pass "5m", "1h" or None')
         self.memory, self._name = memory, name
         self._thread, self._subagents = thread, subagents
         self._automatic_recall, self._observes, self._strict, self._cache = automatic_recall, observe, strict, cache
@@ -238,8 +240,6 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if where is None or not request.messages:
             return None
         messages = paired(request.messages)
-        if not self._health.resting and self._endings.began(where, messages):
-            self._health.once("rewritten", REWRITTEN)
         if self.memory.config.model is None and known(named := model_name(request.model)):
             self.memory.adopt(named)
         model = other_model(self.memory.config.model, request.model)
@@ -256,6 +256,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _context(self, call: Call) -> Context:
         self._health.check()
+        if self._endings.began(call.place, call.messages):
+            self._health.once("rewritten", REWRITTEN)
         context = self.memory.project(
             call.messages, thread=call.place.thread, query=call.query, model=call.model, budget=call.budget,
             reserved=call.reserved, vision=call.vision,

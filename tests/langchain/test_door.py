@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from optical_memory.errors import ConfigError
+from optical_memory.langchain import OpticalMemoryMiddleware
 from optical_memory.langchain.middleware import bare_name, other_model
 from tests.langchain.scripted import Scripted
 
@@ -58,3 +60,9 @@ def test_the_memorys_own_model_under_a_dated_name_is_no_other_model():
     named = [Scripted(play=len, model=m) for m in ("claude-opus-4-5-20251101", "scripted", "gpt-5.2")]
     assert [other_model("claude-opus-4-5", m) for m in named] == [None, None, "gpt-5.2"]
     assert other_model(None, named[2]) is None
+
+
+def test_a_life_that_anthropic_does_not_have_is_refused(make):
+    """ConfigError names what can be passed."""
+    with pytest.raises(ConfigError, match='pass "5m", "1h" or None'):
+        OpticalMemoryMiddleware(make(), cache="2h")
