@@ -10,7 +10,7 @@ integer arithmetic; places on a finished page are in quarter pixels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -211,7 +211,6 @@ class Box:
     left: int
     rows: int
     room: int
-    digits: int  # of a turn's number that the gutter has place for
 
     @classmethod
     def of(cls, style: Style, sheet: Sheet, digits: int) -> Box:
@@ -223,12 +222,12 @@ class Box:
         rows = (sheet.height - 2 * TOP) // style.pitch
         if rows < 1 or room < (LEAST_DIGITS * 3 // 2 if style.scripts else LEAST_DIGITS) * digit:
             raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.pitch} pixels: use a larger one")
-        return cls(left, rows, room, digits)
+        return cls(left, rows, room)
 
 
-def _digits(turn: TurnText) -> int:
-    """Two at least: a page ends where numbers get another digit, and that should be rare."""
-    return max(2, len(turn.label) - 1)
+def _digits(turns: Sequence[TurnText]) -> int:
+    """Of the longest number: all pages of these turns have a gutter of one width, so that none ends where a digit is added."""
+    return max([2, *(len(turn.label) - 1 for turn in turns)])
 
 
 @dataclass(slots=True)
@@ -271,8 +270,6 @@ class Draft:
 
     def holds(self, turn: TurnText, text: Shape) -> bool:
         """Set a whole turn if there is place for it, else leave the page as it was."""
-        if _digits(turn) > self.box.digits:
-            return False
         pieces, labels, turns = len(self.pieces), len(self.gutter), len(self.turns)
         before = (self.line, self.pen, self.day, self.names, self.chars, self.missing)
         if self.put(turn, text, 0) == len(text.glyphs):
@@ -391,11 +388,6 @@ def mark_of(style: Style, *parts: str) -> Shape:
     return shape(text if text == WRAP else text.join(TURN), style, 0)
 
 
-def _fresh(turn: TurnText, style: Style, sheet: Sheet) -> Draft:
-    """An empty page for this turn."""
-    return Draft(style, sheet, Box.of(style, sheet, _digits(turn)))
-
-
 SHORT = 1_000  # characters: the shapes of longer turns are not kept
 
 
@@ -409,19 +401,20 @@ def _short_shape(text: str, style: Style) -> Shape:
     return shape(normalise(text, style.scripts), style)
 
 
-def _drafts(turns: Iterable[TurnText], style: Style, sheet: Sheet) -> Iterator[Draft]:
+def _drafts(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[Draft]:
     """Pages in order, each filled with as many whole turns as fit; only a turn larger than a page is cut."""
     page: Draft | None = None
+    box = Box.of(style, sheet, _digits(turns))
     for turn in turns:
         text = _shape_of(turn.text, style)
         if page is not None:
             if page.holds(turn, text):
                 continue
             yield page
-        page, start = _fresh(turn, style, sheet), 0
+        page, start = Draft(style, sheet, box), 0
         while (start := page.put(turn, text, start)) < len(text.glyphs):
             yield page
-            page = _fresh(turn, style, sheet)
+            page = Draft(style, sheet, box)
     if page is not None:
         yield page
 

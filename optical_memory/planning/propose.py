@@ -18,15 +18,8 @@ from optical_memory.planning.spans import Known, Placed, Settings, State, Stored
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 OLD_SHARE = 0.35  # of the budget for what is old, low mark or not: one huge result must not turn all pages into handles
-NEAR = (
-    1.25,
-    1.12,
-    1.0,
-    0.88,
-    0.75,
-    0.6,
-)  # of the share for which there is room: what is tried when not all new text can be drawn
-LEAST_SHARE = 0.02  # of the new text that is worth a page
+NEAR = (0.3, 1.3)  # of the share of the new text for which there is room: where to look for how much is best drawn
+TRIES = 6
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
 
@@ -77,8 +70,8 @@ def _levels(settings: Settings) -> Iterator[Level]:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A proposal, what the spans in it are worth as they are shown, what they would be worth with room for all, and the
-    share of that room that there is; `fresh` if pages were drafted for it."""
+    """A proposal, what the spans in it are worth as they are shown, what they would be worth with room for all, and which
+    part there is of the room that all its pages need; `fresh` if pages were drafted for it."""
 
     proposal: Proposal
     value: float
@@ -89,13 +82,18 @@ class Weighed:
 
 def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
     """The best plan at this level: it may draw all turns on new pages and drop old pages, or draw only those that say most."""
-    best = _weighed(state, settings, level, 1.0)
-    if best is None:
+    best = whole = _weighed(state, settings, level, 1.0)
+    if best is None or whole is None:
         return None
     if best.fresh and best.value < ALL * best.most:
-        fewer = [share for part in NEAR if LEAST_SHARE < (share := part * best.room) < 1]
-        tried = [found for share in fewer if (found := _weighed(state, settings, level, share)) is not None]
-        best = max([best, *tried], key=lambda found: found.value)
+        low, high = (part * whole.room for part in NEAR)
+        for _ in range(
+            TRIES
+        ):  # for the most that can be drawn so that all pages are shown; the best met on the way is taken
+            share = (low + min(high, 1.0)) / 2
+            found = _weighed(state, settings, level, share)
+            low, high = (share, high) if found is not None and found.room >= 1 else (low, share)
+            best = found if found is not None and found.value > best.value else best
     return best.proposal
 
 
@@ -118,7 +116,8 @@ def _weighed(state: State, settings: Settings, level: Level, share: float) -> We
     plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(segments))
     proposal = Proposal(plan, tuple(placed), plan.tokens + tail, sheet, level.words)
     value = sum(span.worth(p.tier) for (_, span), p in zip(options, placed, strict=True))
-    room = (limit - tail) / max(1, sum(_drawn_cost(span) for _, span in options))
+    around = plan.tokens - sum(p.tokens for p in placed)
+    room = (limit - tail - around) / max(1, sum(_drawn_cost(span) for _, span in options))
     return Weighed(proposal, value, sum(span.most_worth for _, span in options), room, bool(drafted))
 
 

@@ -145,9 +145,12 @@ def test_a_message_of_blanks_costs_one_page():
     assert pages[0].chars == 349_013
 
 
-def test_the_page_ends_where_turn_numbers_outgrow_the_gutter():
-    pages = layout([TurnText(n, "user", "Yes.") for n in range(97, 103)], Style(10), SHEET)
-    assert [(p.first, p.last) for p in pages] == [(97, 99), (100, 102)]
+def test_a_page_goes_on_where_turn_numbers_get_another_digit():
+    """The gutter has place for the longest number of all the turns."""
+    (page,) = layout([TurnText(n, "user", "Yes.") for n in range(97, 103)], Style(10), SHEET)
+    (short,) = layout([TurnText(n, "user", "Yes.") for n in range(91, 97)], Style(10), SHEET)
+    assert (page.first, page.last) == (97, 102)
+    assert page.left > short.left
 
 
 def test_a_sheet_too_small_for_the_style_is_refused_with_advice():
