@@ -137,7 +137,8 @@ def _fading(due: Due, settings: Settings) -> Fading:
     images: dict[str, PNGs] = {}
     looks: dict[Tier, Picture] = {}
     if due.tier != CARD:
-        turns = [turn_to_draw(row) for row in due.rows if row.role != "forgotten"]
+        # a repetition is drawn whole: around what it repeats it may have words of its own
+        turns = [turn_to_draw(replace(row, duplicate_of=None)) for row in due.rows if row.role != "forgotten"]
         record = _drawn(turns, settings, due.tier, 1.0)
         images[record.name] = draw(turns, record)
         looks = {due.tier: record} | _smaller(record, due.tier, settings)
