@@ -26,7 +26,8 @@ class MemoryConfig(BaseModel):
                stand above the profile's
     retain     "forever", or the tier at which the text of a page goes for good and its picture is all that is kept:
                "vivid", "clear", "dense" or "card" (see OpticalMemory.explain); none goes with mode="observe"
-    recall     tokens that automatic recall may spend on a call: ("tokens", n); 0 switches it off
+    recall     tokens that automatic recall may spend on a call: ("tokens", n); 0 switches it off; None: 1,500,
+               and no more than a sixteenth of the budget
     low_mark   a step fills the budget up to this share, so that the next step is far away (0.3 to 1)
     facts      share of the budget for the fact sheet (0 to 0.5)
     horizon    turns over which a step must pay for the provider's rewritten cache
@@ -43,13 +44,17 @@ class MemoryConfig(BaseModel):
     schedule: Any = "staircase"
     tiers: dict[Literal["vivid", "clear", "dense"], str] = Field(default_factory=dict)
     retain: Literal["forever", "vivid", "clear", "dense", "card"] = "forever"
-    recall: tuple[Literal["tokens"], int] = ("tokens", 1_500)
+    recall: tuple[Literal["tokens"], int] | None = None
     low_mark: float = Field(default=0.6, ge=0.3, le=1.0)
     facts: float = Field(default=0.08, ge=0.0, le=0.5)
     horizon: float = Field(default=20, gt=0)
     mode: Literal["context", "observe"] = "context"
     strict: bool = False
     profile: str | None = None
+
+    def recall_tokens(self, budget: int) -> int:
+        """Tokens that automatic recall may spend on a call of this budget."""
+        return min(1_500, budget // 16) if self.recall is None else self.recall[1]
 
     @field_validator("profile", mode="before")
     @classmethod
@@ -59,8 +64,8 @@ class MemoryConfig(BaseModel):
 
     @field_validator("keep", "recall")
     @classmethod
-    def _not_negative(cls, value: tuple[str, int]) -> tuple[str, int]:
-        if value[1] < 0:
+    def _not_negative(cls, value: tuple[str, int] | None) -> tuple[str, int] | None:
+        if value is not None and value[1] < 0:
             raise ValueError("give 0 or more")
         return value
 
@@ -92,7 +97,7 @@ class MemoryConfig(BaseModel):
             given["schedule"] = schedule.to_json()
         elif callable(schedule):
             given["schedule"] = f"callable {getattr(schedule, '__qualname__', type(schedule).__name__)}"
-        return given | {"keep": list(self.keep), "recall": list(self.recall)}
+        return given | {"keep": list(self.keep), "recall": list(self.recall) if self.recall else None}
 
 
 def make(**fields: Any) -> MemoryConfig:

@@ -34,6 +34,7 @@ ROLES: dict[str, Role] = {
 }  # fmt: skip
 REASONING = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content"})
 CALLS = frozenset({"tool_use", "tool_call", "function_call", "invalid_tool_call", "tool_call_chunk"})
+RESULT = "→ "  # before a tool's result in a turn's text
 SOURCE = "optical_memory"  # value of additional_kwargs["lc_source"] on every message that we add to a context
 
 
@@ -414,7 +415,7 @@ def turn_text(messages: Sequence[Message]) -> str:
     for message in messages:
         if message.role == "tool":
             label = f"{names.get(message.answers, '')}: " if len(names) > 1 else ""
-            lines.append(f"→ {label}{message.text}")
+            lines.append(f"{RESULT}{label}{message.text}")
         else:
             lines += [message.text] if message.text else []
             lines += [f"{c.name}({c.arguments})" for c in message.calls]

@@ -328,7 +328,7 @@ class OpticalMemory:
         mine: Mapping[int, Sequence[Any]],
     ) -> Context:  # fmt: skip
         dry_run = dry_run or self.store.read_only
-        if self.config.recall[1] > 0:
+        if self.config.recall_tokens(settings.budget) > 0:
             self._meaning.prepare(self.store, thread, query)
         again = self._again(thread, settings, query, reserved, dry_run, upto)
         if again is not None:
@@ -457,7 +457,7 @@ class OpticalMemory:
     ) -> tuple[Context, bool]:
         """The context of a view, and whether something was written for it."""
         with self.store.read() as reader:
-            made, found = self._show.context(reader, view, query, self.config.recall[1], mine)
+            made, found = self._show.context(reader, view, query, self.config.recall_tokens(view.settings.budget), mine)
         if found is not None and not dry:
             self._keep_recollection(view, found)
         return made, found is not None

@@ -240,6 +240,11 @@ def handle_line(first: int, last: int) -> str:
     return f"[Turns {which} not shown: recall_memory('{which}')]"
 
 
+def handles_line(many: Sequence[tuple[int, int]]) -> str:
+    """The same for several ranges."""
+    return f"[Turns {told_ranges(many)} not shown: recall_memory('{told_ranges(many[:1])}')]"
+
+
 def card_line(first: int, last: int, card: str) -> str:
     """A card as text: the turns that it stands for and their readable extract."""
     return f"[Turns {first}-{last}, extract] {card}"

@@ -20,6 +20,7 @@ from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 OLD_SHARE = 0.35  # of the budget for what is old, low mark or not: one huge result must not turn all pages into handles
 NEAR = (0.3, 1.3)  # of the share of the new text for which there is room: where to look for how much is best drawn
 TRIES = 6
+DENSEST = 8  # tokens of text that a token of a page may hold: more than that is not laid out, however long the thread
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
 
@@ -82,15 +83,16 @@ class Weighed:
 
 def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
     """The best plan at this level: it may draw all turns on new pages and drop old pages, or draw only those that say most."""
-    best = whole = _weighed(state, settings, level, 1.0)
+    top = min(1.0, DENSEST * settings.budget / max(1, sum(t.tokens for t in state.fresh)))
+    best = whole = _weighed(state, settings, level, top)
     if best is None or whole is None:
         return None
     if best.fresh and best.value < ALL * best.most:
-        low, high = (part * whole.room for part in NEAR)
+        low, high = (min(1.0, part * whole.room) * top for part in NEAR)
         for _ in range(
             TRIES
         ):  # for the most that can be drawn so that all pages are shown; the best met on the way is taken
-            share = (low + min(high, 1.0)) / 2
+            share = (low + high) / 2
             found = _weighed(state, settings, level, share)
             low, high = (share, high) if found is not None and found.room >= 1 else (low, share)
             best = found if found is not None and found.value > best.value else best

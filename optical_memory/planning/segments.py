@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from optical_memory.planning.context import PREAMBLE, Segment, card_line, handle_line
+from optical_memory.planning.context import PREAMBLE, Segment, card_line, handle_line, handles_line
 from optical_memory.planning.facts import sheet_line
 from optical_memory.planning.spans import Placed, Settings
 
@@ -18,6 +18,7 @@ def segments_of(placed: Sequence[Placed], settings: Settings, facts_room: int) -
     for item in placed:
         body.append(_segment(item, settings, body))
         body += _copies(item, settings)
+    body = _gathered(body, settings)
     sheet = _facts(placed, settings, facts_room)
     if sheet:
         at = 1 + max(i for i, s in enumerate(body) if s.kind != "text")
@@ -26,6 +27,20 @@ def segments_of(placed: Sequence[Placed], settings: Settings, facts_room: int) -
     whole = [Segment("preamble", None, 0, text=PREAMBLE), *body] if drawn else body
     groups = sum(1 for i, s in enumerate(whole) if s.kind != "text" and (i == 0 or whole[i - 1].kind == "text"))
     return _with_overhead(whole, groups * settings.profile.message_overhead, settings)
+
+
+MANY_HANDLES = 3  # more of them become one line that names all that is not shown
+
+
+def _gathered(body: list[Segment], settings: Settings) -> list[Segment]:
+    """The segments with one line in the place of many handles: between single turns they would cost more than turns."""
+    handles = [s.turns for s in body if s.kind == "handle" and s.turns]
+    if len(handles) <= MANY_HANDLES:
+        return body
+    at = next(i for i, s in enumerate(body) if s.kind == "handle")
+    line = handles_line(handles)
+    rest = [s for s in body if s.kind != "handle"]
+    return [*rest[:at], Segment("handle", None, settings.text(line), text=line), *rest[at:]]
 
 
 def _with_overhead(body: list[Segment], tokens: int, settings: Settings) -> list[Segment]:

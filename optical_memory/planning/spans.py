@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from optical_memory.cost import Profile
+from optical_memory.messages import RESULT
 from optical_memory.pages import Sheet, Style, TurnText, renderer
 from optical_memory.planning.context import LOWERED, READABLE, Plan, card_line, parse_ranges, told_ranges
 from optical_memory.planning.decay import Schedule
@@ -262,8 +263,13 @@ def copy_of(row: StoredTurn) -> str:
 def turn_to_draw(row: StoredTurn) -> TurnText:
     """What the renderer needs of a stored turn; where it says again what another said, a pointer to that one."""
     date = row.created_at.date().isoformat() if row.created_at else None
-    again = f"[the same as turn {row.duplicate_of}]" if row.duplicate_of else row.text
-    return TurnText(row.number, row.role, min(row.text, again, key=len), date, row.name)
+    return TurnText(row.number, row.role, _pointing(row) if row.duplicate_of else row.text, date, row.name)
+
+
+def _pointing(row: StoredTurn) -> str:
+    """A repeating turn's own words, which may differ where a tool said the same again, and the pointer in place of the rest."""
+    own = row.text[: row.text.find(RESULT)] if RESULT in row.text else ""
+    return min(row.text, f"{own}[the same as turn {row.duplicate_of}]", key=len)
 
 
 def costs_of(known: Known, settings: Settings) -> dict[Tier, int]:

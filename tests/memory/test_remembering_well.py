@@ -41,7 +41,7 @@ def test_what_says_least_is_left_out_first_and_listed(make):
     news = set(range(4, 397, 4))
     seen = shown(context)
     assert len(news & seen) / len(news) > 0.8
-    assert len(seen - news) < 0.3 * len(seen)
+    assert len(seen - news) < 0.4 * len(seen)  # of the thread it is three quarters
     hidden = {n for first, last in context.left_out for n in range(first, last + 1)}
     cards = {n for s in context.segments if s.kind == "card" and s.turns for n in range(s.turns[0], s.turns[1] + 1)}
     assert seen | hidden | cards == set(range(1, 401))

@@ -120,9 +120,8 @@ def check(found: Proposal, now: State, settings: Settings) -> None:
     assert found.plan.tokens + sum(settings.turn(t) for t in now.fresh if t.number > found.plan.through) == found.tokens
     if found.sheet is None and not found.placed:
         return
-    shown = [
-        n for s in found.plan.segments if s.turns and s.kind != "recalled" for n in range(s.turns[0], s.turns[1] + 1)
-    ]
+    readable = [s for s in found.plan.segments if s.kind != "recalled"]
+    shown = [n for s in readable for first, last in s.shown for n in range(first, last + 1)]
     assert sorted(shown) == shown
     if found.yielded != "only the newest message and tool round fit":
         assert [n for p in found.placed for n in range(p.span.first, p.span.last + 1)] == list(

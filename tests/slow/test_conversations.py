@@ -61,7 +61,10 @@ def counted(context, model: str) -> int:
                 used += text_tokens(block["text"], model)
             elif "base64" in block:
                 used += rules.image(*image_size(base64.b64decode(block["base64"])))
-        used += sum(text_tokens(f"{c['name']}{json.dumps(c['args'], ensure_ascii=False)}", model) for c in getattr(message, "tool_calls", []))
+        used += sum(
+            text_tokens(f"{c['name']}{json.dumps(c['args'], ensure_ascii=False)}", model)
+            for c in getattr(message, "tool_calls", [])
+        )
     return used
 
 
