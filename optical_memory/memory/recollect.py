@@ -30,6 +30,7 @@ TOKENS_EACH = 20  # tokens of room: a larger slice looks at more
 BESIDE = (
     0.5  # what the turns before and after a match are worth beside it: what is asked for is often in the answer to it
 )
+GAIN = 1.5  # how much more of what is asked for a page must hold than words, which are exact
 STRINGS_SHARE = 0.1  # of the room for the exact strings of turns that come back as a picture
 LEGIBLE = 0.9  # share of a page that is read from which its turns need not come back as a picture
 HEAD = "[Recalled from earlier in this conversation]"
@@ -79,7 +80,7 @@ def find(reader: Reader, view: View, query: str, room: int, search: Search) -> R
     ranked = sorted(turns, key=lambda n: (-scores[n] / sqrt(len(turns[n].text) + MARK), -n))
     words = _as_text([turns[n] for n in ranked], view, room)
     drawn = _as_page([turns[n] for n in ranked], view, room)
-    if drawn and _worth(drawn, scores) * view.settings.profile.shares["vivid"] > _worth(words, scores):
+    if drawn and _worth(drawn, scores) * view.settings.profile.shares["vivid"] > GAIN * _worth(words, scores):
         return drawn
     return words
 
