@@ -18,7 +18,7 @@ from optical_memory.planning.propose import Proposal, propose
 from optical_memory.planning.spans import Known, Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
 
-THREADS = int(os.environ.get("OPTICAL_MEMORY_RANDOM", "30"))
+THREADS = int(os.environ.get("OPTICAL_MEMORY_RANDOM", "8"))
 MODELS = ("ocr:tesseract", "claude-opus-5", "gpt-5.6-sol", "gpt-4o", "gemini-3-pro", "gpt-3.5-turbo")
 WORDS = [
     *[
