@@ -119,6 +119,7 @@ def test_conversations_are_sorted_into_what_people_agents_and_tools_say(tmp_path
         corpus(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_the_peer_drops_is_not_counted_as_text_on_its_pages():
     """Long words make more lines than its pages hold: it draws as many as there is room for, and says nothing."""
     pytest.importorskip("un_locc")

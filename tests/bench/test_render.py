@@ -20,6 +20,7 @@ def test_the_page_is_full_and_as_dense_as_eight_pixels_allow():
     assert page.line.max() == (1024 - 2) // 8 - 1
 
 
+@pytest.mark.slow
 def test_every_way_to_draw_is_timed_or_said_to_be_missing(report):
     names = " ".join(timing.name for timing in report.timings)
     told = " ".join(report.skipped)
@@ -38,11 +39,13 @@ def test_both_sides_of_a_ratio_draw_characters_of_the_same_width():
     assert font.getlength(line) == pytest.approx(page.width - page.left, rel=0.06)
 
 
+@pytest.mark.slow
 def test_we_are_faster_by_a_wide_margin(report):
     """The bars are for a quiet machine and the best of many runs; a quarter of them holds anywhere."""
     assert all(ratio.best > ratio.bar / 4 for ratio in report.ratios)
 
 
+@pytest.mark.slow
 def test_rows_say_the_same_as_the_report(report):
     rows = report.rows()
     assert len(rows) == len(report.timings) + len(report.ratios) + len(report.skipped)

@@ -95,6 +95,7 @@ def played(memory: OpticalMemory, calls: list[tuple[str, int]]) -> None:
             memory.context("t")
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=CALLS)
 def test_whatever_happened_to_a_thread_it_comes_back(calls: list[tuple[str, int]], tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_in_a_log_a_value_is_one_short_line(shown: dict[str, Any]) -> None:
     told = repr(Hit(3, "secret " * 100, 1.0, "user"))
     assert told.count("secret") <= 9
     assert "turn 3" in told
+    pytest.importorskip("psycopg")
     memory = OpticalMemory("postgresql+psycopg://me:hunter2@localhost/x")
     assert "hunter2" not in repr(memory) + memory._repr_html_() + on_a_terminal(memory)
 

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from itertools import pairwise
 
+import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -59,6 +60,7 @@ async def test_forty_turns_keep_budget_prefix_and_state_and_async_does_the_same(
     assert [seen(call) for call in sync.calls[:24]] == [seen(call) for call in other.calls]
 
 
+@pytest.mark.slow
 def test_a_long_run_under_one_user_message_is_stepped_between_rounds(make):
     """60 tool rounds after one message: within budget on every call, the question stays, and steps are rare."""
     model, memory = Scripted(play=looks(60)), make()

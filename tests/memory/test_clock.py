@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ def told(memory: OpticalMemory, rows: list[dict]) -> list[object]:
     return seen
 
 
+@pytest.mark.slow
 @few
 @given(threads, jumps, st.integers(400, 2_000))
 def test_a_clock_that_jumps_changes_nothing_that_numbers_do_not(tmp_path_factory, rows, hours, budget):

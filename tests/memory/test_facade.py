@@ -118,6 +118,7 @@ def test_a_read_only_memory_shows_what_a_writing_one_would(make):
     assert seen == [m.content for m in memory.context("t").messages]
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_another_process(make):
     """A page is a function of text, look and renderer version."""
     memory = make(budget=1_500)

@@ -29,6 +29,7 @@ def converse(memory, clock, n: int, *, bill: float | None = None, **options):
     return context
 
 
+@pytest.mark.slow
 def test_a_ledger_needs_no_bill(make, clock):
     """Calls made by `project` are noted; plain text, trim, clear and a summary are told for the same calls."""
     memory = make(**CLAUDE)
@@ -89,6 +90,7 @@ def test_a_context_that_is_sent_twice_is_paid_twice(make):
     assert (spent.calls, spent.read) == (2, second.tokens + 500)
 
 
+@pytest.mark.slow
 def test_automatic_recall_is_a_line_of_its_own(make, clock):
     """Tokens that came back by themselves are counted in the calls that sent them."""
     memory = make(**CLAUDE)

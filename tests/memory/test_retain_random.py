@@ -80,6 +80,7 @@ class Life:
                 assert shown or "not on this branch" in turn.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retain", ["vivid", "dense"])
 @few
 @given(deeds, st.integers(700, 2_500))

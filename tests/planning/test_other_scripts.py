@@ -74,6 +74,7 @@ def test_without_fonts_it_stays_text_and_the_explanation_names_the_extra(tmp_pat
     assert 'so they stay text: pip install "optical-memory[scripts]".' in told
 
 
+@pytest.mark.slow
 @needs_fonts
 def test_fonts_that_go_leave_text_not_codes_and_fonts_that_come_leave_the_thread_whole(tmp_path):
     file = tmp_path / "memory.db"

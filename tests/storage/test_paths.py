@@ -97,6 +97,7 @@ def test_a_branch_of_another_thread_is_refused(store: Store) -> None:
         writer.switch(mine, theirs.branch_id, 1)
 
 
+@pytest.mark.slow
 def test_a_long_chain_of_forks_reads_as_one_conversation(store: Store) -> None:
     """Three hundred edits in a row leave one clean path, windows included."""
     thread = begun(store, "0")

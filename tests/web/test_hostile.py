@@ -90,6 +90,7 @@ def hostile(tmp_path_factory):
     return file
 
 
+@pytest.mark.slow
 def test_no_page_turns_stored_text_into_markup(hostile, view):
     """Every page of the hostile thread has our own tags only; no control or bidi character is sent as it is."""
     client = view(hostile)
