@@ -154,6 +154,7 @@ def test_a_made_conversation_is_no_denser_than_letters_on_a_grid(run: Command) -
     assert found["chars_per_token"] == pytest.approx(2.9, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_cold_cache_costs_more_and_a_schedule_counts(run: Command) -> None:
     """--cold 1 pays the full price at each call; a memory that never falls by age still keeps its budget."""
     warm, cold = simulated(run, "--cold", "never"), simulated(run, "--cold", 1)
@@ -268,6 +269,7 @@ def test_bench_recall_accounts_for_every_turn(run: Command, tmp_path: Path) -> N
     assert "as pages" in run("bench", "recall", file, "--budget", 6_000, db=None).stdout
 
 
+@pytest.mark.slow
 def test_bench_context_compares_sizes_in_one_run(tmp_path: Path) -> None:
     """Each size is timed in a database of its own; ratios are to the first."""
     first, second = times((30, 90), tmp_path)

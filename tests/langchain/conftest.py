@@ -53,12 +53,12 @@ def looks(rounds: int, parallel: int = 1) -> Callable[[Sequence[BaseMessage]], A
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., OpticalMemory]]:
+def make(tmp_path: Path, placed: Callable[[Path], Path]) -> Iterator[Callable[..., OpticalMemory]]:
     """Makes memories on one file (or on `name`), and closes them."""
     made: list[OpticalMemory] = []
 
     def new(name: str | Path = "memory.db", **settings: Any) -> OpticalMemory:
-        made.append(OpticalMemory(tmp_path / name, **({"model": MODEL, "budget": 6_000} | settings)))
+        made.append(OpticalMemory(placed(tmp_path / name), **({"model": MODEL, "budget": 6_000} | settings)))
         return made[-1]
 
     yield new

@@ -38,6 +38,7 @@ class Above(Below):
     """The same, on the other side of the memory."""
 
 
+@pytest.mark.slow
 def test_observe_mode_hands_the_request_on_as_it_came(make):
     """The very object, no recall tool, and yet the ledger knows both prices."""
     from langchain.agents import create_agent

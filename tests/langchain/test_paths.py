@@ -113,6 +113,7 @@ def test_a_call_that_the_model_fails_is_tried_again_with_the_same_bytes(make):
     assert len(memory.turns("t")) == 2
 
 
+@pytest.mark.slow
 def test_a_model_that_says_its_input_is_too_long_gets_a_smaller_one_once(make):
     """One retry at 0.7 of the budget; a second refusal is the host's to see."""
     limit = [4_000]
@@ -155,6 +156,7 @@ def test_a_model_with_a_small_window_gets_what_fits_into_it(make):
     assert max(billed(call, model.offered) for call in model.calls) <= 0.95 * 3_000
 
 
+@pytest.mark.slow
 def test_a_known_model_in_the_others_place_gets_pages_that_it_can_read(make):
     """Another model answers one run: its context is planned for it, and the memory's own plan is as it was."""
     memory, saver = make(), InMemorySaver()

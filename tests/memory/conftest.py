@@ -30,13 +30,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., OpticalMemory]]:
+def make(tmp_path: Path, clock: Clock, placed: Callable[[Path], Path]) -> Iterator[Callable[..., OpticalMemory]]:
     """Makes memories on one file (or on `name`), and closes them."""
     made: list[OpticalMemory] = []
 
     def new(name: str = "memory.db", **settings: object) -> OpticalMemory:
         options = {"model": "ocr:tesseract", "budget": 4_000, "clock": clock} | settings
-        made.append(OpticalMemory(tmp_path / name, **options))
+        made.append(OpticalMemory(placed(tmp_path / name), **options))
         return made[-1]
 
     yield new

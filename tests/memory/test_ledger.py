@@ -102,6 +102,7 @@ def test_automatic_recall_is_a_line_of_its_own(make, clock):
     assert memory.ledger("t").spent.recalled == recalled
 
 
+@pytest.mark.slow
 def test_bills_above_the_prediction_leave_room_in_the_budget(make, clock, caplog):
     """10 % more than predicted: what is sent times 1.1 fits into the budget, `stats` says so, and one warning."""
     caplog.set_level(logging.WARNING, "optical_memory")
@@ -204,6 +205,7 @@ def test_tool_output_in_the_ledger_is_what_clearing_could_free(make):
 # ------------------------------------------------------------------------------------------- observe only
 
 
+@pytest.mark.slow
 def test_observe_mode_sends_what_the_caller_has_and_prices_both(make, clock):
     """The caller's own objects go out; `would` is the context that the same memory makes in earnest."""
     from langchain_core.messages import AIMessage, HumanMessage

@@ -277,6 +277,7 @@ def test_retention_can_be_set_for_a_memory_that_is_there(make):
 numbers = itertools.count()
 
 
+@pytest.mark.slow
 @slow
 @given(threads, st.sampled_from(["vivid", "clear", "dense", "card"]), st.integers(200, 2_500), st.integers(0, 6))
 def test_every_context_keeps_its_budget_and_every_turn_has_text_or_a_picture(

@@ -68,6 +68,7 @@ def test_a_chinese_conversation_becomes_pages_that_cost_less_than_its_text(tmp_p
     assert "No font here" not in told
 
 
+@pytest.mark.slow
 def test_without_fonts_it_stays_text_and_the_explanation_names_the_extra(tmp_path):
     kinds, told = talked(tmp_path / "memory.db", "manimgx_fonts", "manimgx_fonts_cjk")
     assert not {"vivid", "clear", "dense"} & set(kinds)

@@ -130,6 +130,7 @@ def test_no_byte_of_it_stays_on_disk(store: Store, whole: bool) -> None:
     assert not _found(store)
 
 
+@pytest.mark.slow
 def test_erase_says_when_a_reader_holds_on(store: Store) -> None:
     """Honest about "not yet": a later erase finishes the work."""
     thread = furnished(store)

@@ -241,6 +241,7 @@ def test_a_thread_without_a_model_or_eyes_opens_as_well(tmp_path, view, model):
         assert client.get(path).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_turn_whose_text_was_let_go_is_told_so(tmp_path, view):
     """With retain the picture is the record: the page says that the words are gone, and shows what is left."""
     with OpticalMemory(tmp_path / "fading.db", model=MODEL, budget=3_000, retain="clear") as memory:
