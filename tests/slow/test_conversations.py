@@ -70,6 +70,6 @@ def counted(context, model: str) -> int:
 
 def covered(context) -> list[int]:
     """Every turn that is shown once or listed as left out, in order."""
-    shown = [s.turns for s in context.segments if s.turns and s.kind not in ("handle", "recalled")]
+    shown = [turns for s in context.segments if s.kind != "recalled" for turns in s.shown]
     spans = sorted([*shown, *context.left_out])
     return [n for first, last in spans for n in range(first, last + 1)]
