@@ -11,7 +11,7 @@ from optical_memory.readers import Reader, Trial, load_profile, reader
 from optical_memory.readers.command import run
 
 pytestmark = pytest.mark.slow
-TRIAL = Trial(seed=5, styles=("sans16", "tall6b"), pages=2)
+TRIAL = Trial(seed=5, styles=("sans16", "tall5b"), pages=2)
 
 
 @pytest.fixture(params=["ocr:tesseract", "ocr:rapidocr"])
