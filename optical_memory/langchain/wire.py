@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from langchain_core.messages import BaseMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
 from optical_memory.cost import Profile, image_size
 from optical_memory.messages import SOURCE
@@ -90,10 +90,27 @@ def _gemini_image(block: Block, level: str) -> Block:
 def _for_anthropic(request: Any, messages: Sequence[BaseMessage], cache: Cache) -> Any:
     """Native image blocks, images before text, and breakpoints where the host has left room for them."""
     kind = str(request.model._llm_type)
-    formed = [_anthropic_message(m, strict=kind == "anthropic-chat") if ours(m) else m for m in messages]
+    formed = [_anthropic_message(m, strict=kind == "anthropic-chat") if ours(m) else m for m in _alternating(messages)]
     if cache is None or kind not in ("anthropic-chat", "anthropic-bedrock-chat"):
         return request.override(messages=formed)
     return _marked(request, formed, cache)
+
+
+def _alternating(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Answers in a row as one: the client joins what people and tools say, not what the assistant says."""
+    out: list[BaseMessage] = []
+    for message in messages:
+        if out and isinstance(message, AIMessage) and isinstance(out[-1], AIMessage):
+            out[-1] = _joined(out[-1], message)
+        else:
+            out.append(message)
+    return out
+
+
+def _joined(first: AIMessage, second: AIMessage) -> AIMessage:
+    """Two answers as one, under the later one's id; the first has no open calls, or results would stand between them."""
+    said = [b for b in (*_blocks(first), *_blocks(second)) if b["type"] != "text" or b["text"].strip()]
+    return second.model_copy(update={"content": said, "tool_calls": [*first.tool_calls, *second.tool_calls]})
 
 
 def _anthropic_message(message: BaseMessage, strict: bool) -> BaseMessage:

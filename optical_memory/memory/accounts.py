@@ -36,7 +36,9 @@ class ThreadLedger(Ledger):
     def __repr__(self) -> str:
         from optical_memory.inspection.reprs import short
 
-        return short("ThreadLedger", f"{self.calls:,} calls", f"${self.spent.money:.4f} spent", f"ratio {self.ratio:.2f}")
+        return short(
+            "ThreadLedger", f"{self.calls:,} calls", f"${self.spent.money:.4f} spent", f"ratio {self.ratio:.2f}"
+        )
 
     def _repr_html_(self) -> str:
         from optical_memory.inspection.reprs import ledger_html

@@ -176,7 +176,9 @@ def write(
     news = list(messages[found.fresh :])
     thread, retold, forked = _attach(writer, thread, found.after, news, at)
     waiting = retold or (_newest_turn(writer, thread) if news[0].role == "tool" else [])
-    given = {p.position: m for p, m in zip(found.places, messages, strict=False) if p and p.turn_id == _turn_of(waiting)}
+    given = {
+        p.position: m for p, m in zip(found.places, messages, strict=False) if p and p.turn_id == _turn_of(waiting)
+    }
     old = [given.get(m.position) or from_stored(m.form, m.data) for m in waiting]
     late, turns = group(news, {c.id for m in old for c in m.calls if c.id})
     tail = writer.tail(writer.path(thread), 1)

@@ -138,7 +138,9 @@ def _known(reader: Reader, path: Path, page: PageRow, tier: Tier, settings: Sett
 def _left_as_picture(page: PageRow, tier: Tier, settings: Settings) -> Known:
     """A page whose text is gone: what its pictures can be made into, for a model that sees."""
     kept = page.facts
-    found = {t: _picture(t, value, settings) for t, value in kept["pictures"].items()} if settings.profile.vision else {}
+    found = (
+        {t: _picture(t, value, settings) for t, value in kept["pictures"].items()} if settings.profile.vision else {}
+    )
     shown = fainter(tier, fainter(page.tier, kept["record"]))  # type: ignore[arg-type]
     return Known(
         page.first, page.last, 0, found, "", (), shown, page.id, float(kept["importance"]), since=_time(kept["since"]),

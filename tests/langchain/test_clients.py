@@ -76,6 +76,22 @@ def test_anthropic_gets_native_images_first_and_breakpoints_where_bytes_stay(mak
     assert all(b["transformations"] == {"oversized_image": "error"} for b in pages)
 
 
+def test_anthropic_gets_answers_in_a_row_as_one(make, server):
+    """A host may append an answer of its own; both are in the request, in their order, and the roles take turns."""
+    said = [
+        *say("What leaves?")["messages"],
+        AIMessage("The ferry."),
+        AIMessage("And the barge."),
+        *say("When?")["messages"],
+    ]
+    memory = make(model=MODELS["anthropic"], budget=5_000)
+    agent(CLIENTS["anthropic"](server), memory).invoke({"messages": said}, on("t"))
+    answer = server.seen[0].payload["messages"][1]
+    assert server.refused == []
+    assert answer["role"] == "assistant"
+    assert [b["text"] for b in blocks(answer)] == ["The ferry.", "And the barge."]
+
+
 def test_a_round_of_many_parallel_calls_is_found_in_the_cache(make, server):
     """Thirty results are more than Anthropic looks back over: the end of the call before is marked itself."""
     memory = make(model=MODELS["anthropic"], budget=60_000)

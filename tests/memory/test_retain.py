@@ -31,7 +31,7 @@ SPICES = ["saffron", "cardamom", "turmeric", "juniper", "galangal", "sumac", "fe
 
 
 def talk(count: int, first: int = 0) -> list[dict]:
-    """Turns with a word of their own each, such as `juniperbcd`, which no index splits."""
+    """Turns with a word of their own each, such as `juniperbbcd`, which no index splits and no other begins with."""
     return [
         {
             "role": "assistant" if n % 2 else "user",
@@ -43,7 +43,7 @@ def talk(count: int, first: int = 0) -> list[dict]:
 
 
 def word(n: int) -> str:
-    return SPICES[n % 8] + "".join("bcdfghjklm"[int(d)] for d in f"{n:03}")
+    return SPICES[n % 8] + "".join("bcdfghjklm"[int(d)] for d in f"{n:04}")
 
 
 def covered(context) -> list[int]:

@@ -387,6 +387,28 @@ def test_everything_can_be_done_with_the_keyboard(window, memory):
     window.clean()
 
 
+def test_who_tabs_on_while_a_pane_is_fetched_stays_where_he_is(window):
+    """The answer takes the place of the pane with the slider in it, and the slider still has the focus and still moves."""
+    window.go("/t/harbour/turn/59")
+    page, held = window.page, []
+
+    def hold(route) -> None:
+        held.append(route)
+
+    page.route("**/turn/59?*tier=*", hold)
+    press_until(page, ".tiers a")
+    page.evaluate("document.getElementById('after').dataset.old = ''")
+    with page.expect_request("**/turn/59?*tier=*"):
+        page.keyboard.press("Enter")
+    press_until(page, "#after")
+    held[0].continue_()
+    expect(page.locator("#after[data-old]")).to_have_count(0)
+    assert page.evaluate("document.activeElement.id") == "after"
+    page.keyboard.press("End")
+    expect(page.locator("#look")).to_contain_text("By the schedule")
+    window.clean()
+
+
 def test_a_read_only_viewer_offers_no_change(browser, database):
     """Nothing to choose, pin, forget, fade or take back."""
     viewer = Viewer(database, read_only=True)

@@ -18,7 +18,16 @@ async function piece(address, name) {
 
 function put(element, html) {
   // Stored text was escaped by the server, and the policy lets nothing in it run.
+  const [focus, key] = [document.activeElement, element.contains(document.activeElement) && nameOf(document.activeElement)];
   element.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+  if (key && !focus.isConnected) {
+    // who has tabbed on while the answer was on its way stays where he is
+    [...element.querySelectorAll(focus.tagName)].find((e) => nameOf(e) === key)?.focus({ preventScroll: true });
+  }
+}
+
+function nameOf(element) {
+  return ["id", "href", "name", "value", "data-ask"].map((a) => element.getAttribute(a) ?? "").join("\n").trim();
 }
 
 async function show(address, into, name) {
