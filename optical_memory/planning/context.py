@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from optical_memory.cost.profiles import SHARES
@@ -121,10 +122,12 @@ def choices(span: Span) -> list[Tier]:
     if span.guard:
         return ["text"]
     costs, most = span.costs, RANK[span.most]
+    if not most:
+        return [t for t in TIERS if t in costs]
     allowed: list[Tier] = [t for t in TIERS[most:] if t in costs]
     if span.most in DRAWN and DRAWABLE.isdisjoint(allowed):
         allowed[:0] = [t for t in ("text", *DRAWN) if t in costs][-1:]
-    if most and "text" in costs and "text" not in allowed:
+    if "text" in costs and "text" not in allowed:
         cheapest = min([costs[t] for t in allowed if t != "handle"], default=0)
         if costs["text"] <= cheapest:
             allowed.insert(0, "text")
@@ -165,33 +168,40 @@ def _exact(points: Sequence[Sequence[Point]], room: int) -> list[Tier]:
 
 
 def _greedy(hulls: Sequence[Sequence[Point]], room: int) -> list[Tier]:
-    chosen = [hull[0] for hull in hulls]
-    left = room - sum(cost for cost, _, _ in chosen)
-    for _, index, level in _steps(hulls):
-        extra = hulls[index][level][0] - chosen[index][0]
-        if chosen[index] is hulls[index][level - 1] and extra <= left:
-            chosen[index], left = hulls[index][level], left - extra
-    return [tier for _, _, tier in chosen]
+    chosen = [0] * len(hulls)
+    left = room - sum(hull[0][0] for hull in hulls)
+    for _, older, level in _steps(hulls):
+        hull = hulls[-older]
+        extra = hull[level][0] - hull[level - 1][0]
+        if extra <= left and chosen[-older] == level - 1:
+            chosen[-older], left = level, left - extra
+    return [hull[level][2] for hull, level in zip(hulls, chosen, strict=True)]
 
 
 Point = tuple[int, float, Tier]
 
 
 def _steps(hulls: Sequence[Sequence[Point]]) -> list[tuple[float, int, int]]:
-    """All steps up all hulls, (minus slope, span, level): steepest first, newer spans first where equal."""
+    """All steps up all hulls, (minus slope, minus span, level): steepest first, newer spans first where equal."""
     steps = [
-        (-(hull[level][1] - hull[level - 1][1]) / (hull[level][0] - hull[level - 1][0]), -index, level)
+        ((below[1] - above[1]) / (above[0] - below[0]), -index, level)
         for index, hull in enumerate(hulls)
-        for level in range(1, len(hull))
+        for level, (below, above) in enumerate(pairwise(hull), 1)
     ]
-    return [(slope, -index, level) for slope, index, level in sorted(steps)]
+    steps.sort()
+    return steps
 
 
 def _points(span: Span) -> list[Point]:
     """What the span can be shown at: (tokens, value, tier), cheapest first, of equals the most worth."""
     costs, readable, value = span.costs, span.readable, span.weight * span.information
-    found = sorted([(costs.get(t, 0), -value * readable[t], t) for t in choices(span)])
-    return [(cost, -negative, tier) for cost, negative, tier in found]
+    points = [(costs.get(t, 0), value * readable[t], t) for t in choices(span)]
+    points.sort(key=_cheapest)
+    return points
+
+
+def _cheapest(point: Point) -> tuple[int, float, Tier]:
+    return point[0], -point[1], point[2]
 
 
 def _hull(span: Span) -> list[Point]:
@@ -200,16 +210,15 @@ def _hull(span: Span) -> list[Point]:
     for point in _points(span):
         if hull and point[1] <= hull[-1][1]:
             continue
-        while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-2], point):
-            hull.pop()
-        if hull and hull[-1][0] == point[0]:
+        while len(hull) > 1 and _below(hull[-1], hull[-2], point):
             hull.pop()
         hull.append(point)
     return hull
 
 
-def _slope(a: Point, b: Point) -> float:
-    return (b[1] - a[1]) / (b[0] - a[0])
+def _below(point: Point, a: Point, b: Point) -> bool:
+    """Is a point between two others on or under the line through them?"""
+    return (point[1] - a[1]) * (b[0] - a[0]) <= (b[1] - a[1]) * (point[0] - a[0])
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
