@@ -23,7 +23,7 @@ from optical_memory.memory.ingest import new_turn
 from optical_memory.memory.state import plan_key
 from optical_memory.messages import group, read
 from optical_memory.planning.context import Plan, Segment, handle_line
-from optical_memory.planning.seal import sheet_for
+from optical_memory.planning.looks import sheet_for
 from optical_memory.planning.spans import Look
 from optical_memory.storage import NewPage, NewTurn, Store, owner
 

@@ -28,7 +28,7 @@ from optical_memory.errors import BudgetError, ConfigError
 from optical_memory.pages import Sheet, Style, TurnText, measure
 from optical_memory.planning.context import READABLE, Plan, Segment
 from optical_memory.planning.decay import Age, Schedule, named, staircase
-from optical_memory.planning.seal import PAGE_SHARE, SMALLEST, sheet_for
+from optical_memory.planning.looks import PAGE_SHARE, SMALLEST, sheet_for
 from optical_memory.planning.spans import Known, Look, Placed, Settings, State
 from optical_memory.planning.steps import decide
 from optical_memory.planning.tiers import DRAWN, Tier

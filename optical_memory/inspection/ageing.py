@@ -18,7 +18,8 @@ from optical_memory.memory.state import plan_key
 from optical_memory.pages import Sheet, TurnText, fitted, headlines, measure
 from optical_memory.planning.context import READABLE, Span, card_line, choices, handle_line
 from optical_memory.planning.decay import Age, DecaySchedule
-from optical_memory.planning.seal import CARD_CHARS, may_draw, sheet_for
+from optical_memory.planning.looks import sheet_for
+from optical_memory.planning.seal import CARD_CHARS, may_draw
 from optical_memory.planning.spans import Known, Look, Settings, costs_of, hours, turn_to_draw
 from optical_memory.planning.strength import is_instruction, strength
 from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier, fainter

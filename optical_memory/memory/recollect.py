@@ -18,7 +18,8 @@ from optical_memory.pages import fitted, measure
 from optical_memory.planning.context import PREAMBLE, Segment, ranges
 from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import MARK
-from optical_memory.planning.seal import may_draw, smaller
+from optical_memory.planning.looks import smaller
+from optical_memory.planning.seal import may_draw
 from optical_memory.planning.spans import Look, Settings, copy_of, turn_to_draw
 from optical_memory.storage import Found, Path, Reader, TurnRow
 

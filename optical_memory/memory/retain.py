@@ -22,8 +22,9 @@ from optical_memory.memory.pictures import Picture, PNGs, draw
 from optical_memory.memory.state import load, picture_json, tiers_of
 from optical_memory.pages import Sheet, Style, TurnText, fitted, measure
 from optical_memory.planning.context import READABLE, Plan, card_line
+from optical_memory.planning.looks import sheet_for, smaller
 from optical_memory.planning.propose import propose
-from optical_memory.planning.seal import may_draw, sheet_for, smaller
+from optical_memory.planning.seal import may_draw
 from optical_memory.planning.spans import Known, Look, Settings, State, turn_to_draw
 from optical_memory.planning.tiers import CARD, DRAWN, RANK, Tier
 from optical_memory.storage import PageRow, Path, Reader, Store, ThreadRow, TurnRow

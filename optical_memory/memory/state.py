@@ -12,7 +12,8 @@ from optical_memory.memory.kept import Kept
 from optical_memory.memory.pictures import Picture
 from optical_memory.pages import renderers
 from optical_memory.planning.context import Plan
-from optical_memory.planning.seal import looks, olds_of, sheet_for
+from optical_memory.planning.looks import looks, sheet_for
+from optical_memory.planning.seal import olds_of
 from optical_memory.planning.spans import Known, Look, Settings, State, copy_of, parse_sheet, parse_style
 from optical_memory.planning.tiers import Tier, fainter
 from optical_memory.storage import PageRow, Path, PlanRow, Reader, TurnRow, end

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from optical_memory.errors import BudgetError
 from optical_memory.pages import Sheet
-from optical_memory.planning.context import Plan, Segment, Span, allocate, handle_line
+from optical_memory.planning.context import Plan, Segment, Span, allocate
 from optical_memory.planning.decay import Age
-from optical_memory.planning.seal import draft, sheet_for
+from optical_memory.planning.excerpt import tightest
+from optical_memory.planning.looks import sheet_for
+from optical_memory.planning.seal import draft
 from optical_memory.planning.segments import segments_of
-from optical_memory.planning.spans import Known, Placed, Settings, State, StoredTurn, costs_of, hours, recent
+from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of, hours, recent
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 OLD_SHARE = 0.35  # of the budget for what is old, low mark or not: one huge result must not turn all pages into handles
@@ -22,7 +23,6 @@ NEAR = (0.3, 1.3)  # of the share of the new text for which there is room: where
 TRIES = 6
 DENSEST = 8  # tokens of text that a token of a page may hold: more than that is not laid out, however long the thread
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
-EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,11 @@ def _levels(settings: Settings) -> Iterator[Level]:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A proposal, what the spans in it are worth as they are shown, what they would be worth with room for all, and which
-    part there is of the room that all its pages need; `fresh` if pages were drafted for it."""
+    """A proposal and how good it is.
+
+    `value` is what its spans are worth as they are shown, `most` what they would be worth with room for all of them,
+    `room` the share of the tokens for all its pages that there is, and `fresh` whether pages were drafted for it.
+    """
 
     proposal: Proposal
     value: float
@@ -82,16 +85,19 @@ class Weighed:
 
 
 def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
-    """The best plan at this level: it may draw all turns on new pages and drop old pages, or draw only those that say most."""
+    """The best plan at this level of yielding; None if nothing fits.
+
+    What is sealed now can be drawn whole, so that older pages have to go, or only those of its turns that say most. The
+    share to draw is searched by halving: the largest at which all pages can still be shown. The plan that is worth most
+    of those met on the way is taken.
+    """
     top = min(1.0, DENSEST * settings.budget / max(1, sum(t.tokens for t in state.fresh)))
     best = whole = _weighed(state, settings, level, top)
     if best is None or whole is None:
         return None
     if best.fresh and best.value < ALL * best.most:
         low, high = (min(1.0, part * whole.room) * top for part in NEAR)
-        for _ in range(
-            TRIES
-        ):  # for the most that can be drawn so that all pages are shown; the best met on the way is taken
+        for _ in range(TRIES):
             share = (low + high) / 2
             found = _weighed(state, settings, level, share)
             low, high = (share, high) if found is not None and found.room >= 1 else (low, share)
@@ -229,9 +235,6 @@ def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
     )  # fmt: skip
 
 
-# --------------------------------------------------------------------------------------------- the tightest case
-
-
 def _guard(known: Known, ladder: bool) -> int:
     """Whether the span must be text now: an instruction that has yielded once does not come back by itself."""
     fallen = ladder and known.page is not None and known.tier != "text"
@@ -239,67 +242,13 @@ def _guard(known: Known, ladder: bool) -> int:
 
 
 def _excerpted(state: State, settings: Settings) -> Proposal:
-    """All old turns behind a handle, and the first message of a long run cut to its head and tail."""
-    limit = settings.budget - state.reserved
-    newest = state.fresh[-1] if state.pending else None
-    needed = settings.turn(newest) if newest else 0
-    if needed > limit:
-        raise BudgetError(needed, state.reserved, settings.budget)
-    through = state.end - 1 if newest else state.end
-    excerpt = _anchor_excerpt(state, settings, newest, limit - needed)
-    segments = _last_segments(settings, through, excerpt, limit - needed)
+    """The newest message or tool round, and as much of what came before it as still fits. Raises BudgetError."""
+    segments, needed = tightest(state, settings)
+    through = state.end - 1 if state.pending else state.end
     plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(segments))
     hidden = Known(1, through, 0, {}, "", (), "handle", hidden=True)
     placed = (Placed(hidden, "handle", 0),) if through else ()
     return Proposal(plan, placed, plan.tokens + needed, None, "only the newest message and tool round fit")
-
-
-def _anchor_excerpt(state: State, settings: Settings, newest: StoredTurn | None, room: int) -> Segment | None:
-    """The run's first message, head and tail; the excerpt that the plan in force has, if it still fits."""
-    if newest is None or newest.number == state.anchor:
-        return None
-    old = next(
-        (s for s in state.plan.segments if s.kind == "excerpt" and s.turns == (state.anchor, state.anchor)), None
-    )
-    if old is not None and old.tokens <= room:
-        return old
-    anchor = next((t for t in state.fresh if t.number == state.anchor), None)
-    text, tokens = _excerpt(anchor, settings, room) if anchor else ("", 0)
-    return Segment("excerpt", (state.anchor, state.anchor), tokens, text=text) if text else None
-
-
-def _last_segments(settings: Settings, through: int, excerpt: Segment | None, room: int) -> list[Segment]:
-    """A handle for everything beside the excerpt, as far as there is room."""
-    segments = [excerpt] if excerpt else []
-    room -= excerpt.tokens if excerpt else 0
-    at = excerpt.turns[0] if excerpt and excerpt.turns else through + 1
-    for first, last in ((1, min(at - 1, through)), (at + 1, through)):
-        line = handle_line(first, last)
-        cost = settings.text(line) + settings.profile.message_overhead
-        if first <= last and cost <= room:
-            room -= cost
-            segments.append(Segment("handle", (first, last), cost, text=line))
-    return sorted(segments, key=lambda s: s.turns or (0, 0))
-
-
-def _excerpt(turn: StoredTurn, settings: Settings, room: int) -> tuple[str, int]:
-    """Head and tail of a message that does not fit, as long as `room` tokens allow, and its tokens; empty if nothing fits."""
-    chars = min(len(turn.text) - 1, max(EXCERPT_CHARS, room * 3))
-    while chars > 20:
-        text = cut(turn.text, chars, turn.number)
-        tokens = settings.text(text) + settings.profile.message_overhead
-        if tokens <= room:
-            return text, tokens
-        chars = chars * 3 // 4
-    return "", 0
-
-
-def cut(text: str, chars: int, number: int) -> str:
-    """The first and last of a text, about `chars` characters, and how to get the rest."""
-    head = chars * 2 // 3
-    left_out = len(text) - chars
-    note = f"[... {left_out} characters left out; recall_memory('{number}') returns them ...]"
-    return f"{text[:head]}\n{note}\n{text[len(text) - (chars - head) :]}"
 
 
 def changes(before: Sequence[Known], after: Sequence[Placed]) -> list[tuple[Known, Tier, Tier]]:

@@ -18,7 +18,7 @@ from optical_memory.config import DEFAULT_BUDGET
 from optical_memory.cost import Profile, count_o200k, profile, tables
 from optical_memory.errors import ConfigError
 from optical_memory.pages import RENDERER, Sheet, Style, render_page
-from optical_memory.planning.seal import sheet_for
+from optical_memory.planning.looks import sheet_for
 from optical_memory.readers.base import Reader
 from optical_memory.readers.blind import CHARS, Sheetful, sheetfuls
 from optical_memory.readers.calibration import Calibration, Row, choose

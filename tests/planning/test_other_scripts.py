@@ -9,7 +9,8 @@ import pytest
 
 from optical_memory import OpticalMemory
 from optical_memory.pages import Style, TurnText, scripts_at_hand
-from optical_memory.planning.seal import Old, seal
+from optical_memory.planning.looks import Old
+from optical_memory.planning.seal import seal
 from optical_memory.planning.spans import Look, parse_style
 from tests.planning.test_seal import READER, SHEET
 

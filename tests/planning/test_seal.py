@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from optical_memory.cost import profile
 from optical_memory.pages import Sheet, Style, TurnText
-from optical_memory.planning.seal import Old, looks, seal
+from optical_memory.planning.looks import Old, looks
+from optical_memory.planning.seal import seal
 from optical_memory.planning.tiers import DRAWN, RANK
 
 SHEET = Sheet(600, 400, 20)

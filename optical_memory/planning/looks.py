@@ -1,0 +1,117 @@
+"""How a span is drawn at each tier: the page geometry, the style, the turns that are left out, and the sizes of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from optical_memory.cost import Profile
+from optical_memory.pages import Sheet, Style, TurnText, fitted, measure
+from optical_memory.planning.context import ranges
+from optical_memory.planning.information import MARK, best
+from optical_memory.planning.spans import Look
+from optical_memory.planning.tiers import DRAWN, Tier
+
+PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
+SMALLEST = 150  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
+FEWER: Mapping[Tier, float] = {"clear": 0.6, "dense": 0.5}  # of the tier above's pixels, where no smaller type is read
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A turn that may be sealed: what is drawn of it, its raw text tokens, and whether it must stay text (see Span.guard).
+
+    `worth` is how much it says, `weight` how strong it is beside others (age, recalls, the host's word).
+    """
+
+    drawn: TurnText
+    tokens: int
+    guard: int = 0
+    drawable: bool = True
+    worth: float = 1.0
+    weight: float = 1.0
+
+
+def sheet_for(profile: Profile, budget: int) -> Sheet | None:
+    """The page geometry for a budget in tokens: about a sixteenth of it, or the most pixels per token below a half."""
+    if not profile.vision or not profile.sheet_steps:
+        return None
+    widest = profile.sheet_steps[-1]
+    if widest.crop:
+        return _cropped(profile, widest, max(budget // PAGE_SHARE, SMALLEST))
+    for share in (PAGE_SHARE, 2, 1):
+        fitting = [s for s in profile.sheet_steps if profile.image(s.width, s.height) <= budget // share]
+        if fitting:
+            return max(fitting, key=lambda s: (s.width * s.height / profile.image(s.width, s.height), s.height))
+    return None
+
+
+def _cropped(profile: Profile, sheet: Sheet, most: int) -> Sheet:
+    height = sheet.height
+    while height > sheet.step and profile.image(sheet.width, height) > most:
+        height -= sheet.step
+    return replace(sheet, height=height)
+
+
+def smaller(profile: Profile, sheet: Sheet) -> list[Sheet]:
+    """The geometries that a lower tier of a page may have, smallest first: only whole-page sheets come in steps."""
+    if sheet.crop:
+        return [sheet]
+    return [s for s in profile.sheet_steps if s.width * s.height <= sheet.width * sheet.height]
+
+
+def looks(profile: Profile, sheet: Sheet, turns: Sequence[Old], chosen: set[int] | None = None) -> dict[Tier, Look]:
+    """How these turns would be drawn at each tier that is a picture, at the cheapest geometry.
+
+    Below the sharpest tier a page has either smaller type or fewer turns, whichever keeps more of what it says in as many
+    pixels: where a model reads no smaller type, the turns that say least are left out. `chosen` are the turns (by number)
+    that are drawn at all. Empty where the model reads no tier, and where fonts that there were are gone.
+    """
+    shown = [t for t in turns if chosen is None or t.drawn.number in chosen]
+    if not all(t.drawable for t in shown):
+        return {}
+    found: dict[Tier, Look] = {}
+    above: tuple[Look, list[Old], float] | None = None
+    for tier in DRAWN if shown else ():
+        style = profile.tiers.get(tier)
+        options = [(_measured(turns, shown, style, profile, sheet), shown, profile.shares[tier])] if style else []
+        if above is not None:
+            options += _fewer(turns, above, FEWER[tier], options[0][0] if options else None, profile, sheet)
+        if options:
+            above = max(options, key=lambda o: o[0].held * o[2])
+            found[tier], shown = above[0], above[1]
+    return found
+
+
+def _fewer(
+    turns: Sequence[Old], above: tuple[Look, list[Old], float], share: float, rival: Look | None, profile: Profile,
+    sheet: Sheet,
+) -> list[tuple[Look, list[Old], float]]:  # fmt: skip
+    """The look above with only the turns that say most, in as many pixels as the rival has; none if that leaves no turn."""
+    look, shown, readable = above
+    share = _area(rival) / _area(look) if rival else share
+    kept = best([t.worth * t.weight for t in shown], [len(t.drawn.text) for t in shown], share * characters(shown))
+    some = [t for i, t in enumerate(shown) if i in kept]
+    return [(_measured(turns, some, look.style, profile, sheet), some, readable)] if 0 < len(some) < len(shown) else []
+
+
+def characters(turns: Sequence[Old]) -> int:
+    """Characters that turns take on a page, their marks included."""
+    return sum(len(t.drawn.text) + MARK for t in turns)
+
+
+def _area(look: Look) -> int:
+    return sum(w * h for w, h in look.sizes)
+
+
+def _measured(turns: Sequence[Old], shown: Sequence[Old], style: Style, profile: Profile, sheet: Sheet) -> Look:
+    """The cheapest look of those turns that are shown, in this style."""
+    texts = [t.drawn for t in shown]
+    style = fitted(style.plain, [t.text for t in texts])
+    sizes = [(s, tuple((w, h) for _, _, w, h in measure(texts, style, s))) for s in smaller(profile, sheet)]
+    chosen, cheapest = min(sizes, key=lambda o: sum(profile.image(*size) for size in o[1]))
+    numbers = {t.number for t in texts}
+    left = tuple(ranges(t.drawn.number for t in turns if t.drawn.number not in numbers))
+    whole = sum(t.worth for t in turns)
+    held = sum(t.worth for t in shown) / whole if whole else len(shown) / len(turns)
+    return Look(style, chosen, cheapest, left, round(held, 4))
