@@ -1,9 +1,10 @@
-"""The ends of runs: the answer is remembered as it comes, and what was kept for one run alone goes.
+"""The ends of runs: the last answer is remembered, and a run without a thread is forgotten.
 
-A hook at a run's end would be a node of the graph, and each node costs a checkpoint with all messages in it. So the answer
-is remembered where the model gives it. Should other middleware rewrite it afterwards (personal data, a guardrail), the next
-call finds another text under the same id: the first one is erased, the state's stands in its place, and from then on
-answers wait for the state of the next call.
+A hook at a run's end would be a node of the graph, and each node costs a checkpoint with all messages in it. So an answer
+is remembered as soon as the model gives it. Should other middleware rewrite it afterwards (personal data, a guardrail), the
+thread's next call brings another text under the same id. Then the first text is erased from the database, the state's is
+stored instead, and from then on every answer is remembered with the next call. Which answers to compare is known to this
+process only: a host that may be restarted between two calls should use `OpticalMemoryAtEndMiddleware`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -80,15 +81,22 @@ class Endings:
             self._answers.put(thread, Answer(number, last.id, read(last).hash))
 
     def _erased(self, thread: str, messages: Sequence[BaseMessage]) -> bool:
+        """Forget the thread's newest answer if the state now has another text for it; True if it was forgotten."""
         known = self._answers.get(thread)
         told = next((m for m in reversed(messages) if known is not None and m.id == known.id), None)
-        if known is None or told is None or read(told).hash == known.hash:
+        if known is None or told is None or (now := read(told).hash) == known.hash:
             return False
         self._at_once = False
-        self._answers.drop()
-        with suppress(ThreadNotFoundError):
-            self._memory.forget(thread, turns=[known.turn])
+        self._forgotten(thread, known)
+        self._answers.put(thread, replace(known, hash=now))  # the answers of other threads are still to be compared
         return True
+
+    def _forgotten(self, thread: str, known: Answer) -> None:
+        """Forget an answer, unless the thread has gone on from an earlier point and its number is another turn's now."""
+        with suppress(ThreadNotFoundError):
+            there = self._memory.turns(thread, first=known.turn, last=known.turn)
+            if any(getattr(m, "id", None) == known.id for turn in there for m in turn.messages):
+                self._memory.forget(thread, turns=[known.turn])
 
     def _swept(self) -> None:
         """Runs that nobody ended: an error outside of our sight, a recursion limit, a graph that was dropped."""

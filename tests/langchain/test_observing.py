@@ -7,9 +7,11 @@ import logging
 import pytest
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.exceptions import ContextOverflowError
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
+from optical_memory.langchain.endings import Endings
+from optical_memory.langchain.where import Place
 from tests.langchain.conftest import agent, looks, on, say, seen
 from tests.langchain.scripted import Scripted
 from tests.langchain.test_failing import locked
@@ -170,6 +172,38 @@ def test_what_other_middleware_takes_out_of_an_answer_is_erased_with_the_next_ca
     assert not there
     assert caplog.text.count("other middleware rewrites") == 1
     assert memory.threads()[0].branches == 1
+
+
+def test_what_was_taken_out_of_the_answers_of_many_threads_is_erased_in_each(make):
+    """Each thread's first answer came before any was seen to be rewritten: each is erased with its thread's next call."""
+    from langchain.agents import create_agent
+
+    from optical_memory.langchain import OpticalMemoryMiddleware
+
+    memory, model = make(), Scripted(play=lambda _: AIMessage("The number is 4111 1111."))
+    middleware = [Redacting(), OpticalMemoryMiddleware(memory, strict=True)]
+    runner = create_agent(model, [], middleware=middleware, checkpointer=InMemorySaver())
+    for question in ("first", "second", "third"):
+        for thread in ("a", "b", "c"):
+            runner.invoke(say(question), on(thread))
+    said = [t.text for t in memory.turns("c") if t.text]
+    memory.close()
+    assert said == ["first", "The number is [card].", "second", "The number is [card].", "third"]
+    assert not any(b"4111 1111" in file.read_bytes() for file in memory.store.path.parent.glob("memory.db*"))
+
+
+def test_a_rewritten_answer_takes_no_turn_of_another_branch_along(make):
+    """The thread has gone on from an earlier point elsewhere: the turn that has the answer's number now stays."""
+    memory = make()
+    question, answer = HumanMessage("first", id="h1"), AIMessage("The number is 4111 1111.", id="a1")
+    endings, where = Endings(memory, True), Place("t")
+    memory.remember("t", [question])
+    endings.ended(where, [question], [answer])
+    memory.remember("t", [question, HumanMessage("asked anew", id="h2")])
+    assert endings.began(
+        where, [question, AIMessage("The number is [card].", id="a1"), HumanMessage("second", id="h3")]
+    )
+    assert [t.text for t in memory.turns("t")] == ["first", "asked anew"]
 
 
 def test_at_end_never_stores_what_other_middleware_takes_out(make):
