@@ -504,7 +504,7 @@ class OpticalMemory:
             return self._hits(reader, path, query, limit)
 
     def _hits(self, reader: Reader, path: Path, query: str, limit: int) -> list[Hit]:
-        wanted = _turn_range(query)
+        wanted = turn_range(query)
         if wanted:
             rows = reader.turns(path, *wanted, limit=limit)
             told = self._told(reader, path, rows)
@@ -517,7 +517,7 @@ class OpticalMemory:
         ]
 
     def _prepared(self, thread: str, query: str) -> None:
-        if _turn_range(query) is None:
+        if turn_range(query) is None:
             self._meaning.prepare(self.store, thread, query)
 
     def embed(self, thread: str) -> int:
@@ -903,7 +903,7 @@ def _as_text(sums: TurnSums, settings: Settings) -> int:
     return words + sums.messages * of.message_overhead + sums.calls * of.call_overhead
 
 
-def _turn_range(query: str) -> tuple[int, int] | None:
+def turn_range(query: str) -> tuple[int, int] | None:
     """A turn number or range, such as "12" or "12-15" or "turns 12 to 15"."""
     found = re.fullmatch(r"\s*(?:turns?\s*)?#?(\d{1,9})(?:\s*(?:-|\u2013|to|:)\s*(\d{1,9}))?\s*", query)
     return (int(found[1]), int(found[2] or found[1])) if found else None
