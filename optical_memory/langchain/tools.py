@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
@@ -19,12 +19,15 @@ from optical_memory.errors import OpticalMemoryError, StoreError, ThreadNotFound
 from optical_memory.langchain.health import PAUSE, Health, log
 from optical_memory.langchain.where import configured
 from optical_memory.memory import Hit, OpticalMemory
+from optical_memory.memory.facade import turn_range
+from optical_memory.planning.context import ranges, told_ranges
 
 Resolve = Callable[[Any], str | None]  # from the tool's runtime (None outside of an agent) to the thread's name
 Count = Callable[[str], int]
 
 TOKENS = 1_500
-HITS = 5
+HITS = 5  # turns of a search that one answer shows
+RANGE = 20  # turns of a range that one answer shows
 FOOTER = 40  # tokens for the line that names what else was found
 LEAST = 60  # tokens: less than this is not worth showing of a turn
 DESCRIPTION = (
@@ -37,7 +40,6 @@ PINNING = (
     "Keep turns of this conversation readable, word for word, however long it grows. Use it seldom, for what must stay "
     "exact: a requirement, a decision, an address, a list that will be needed again. Give the number of a turn or a range."
 )
-_RANGE = re.compile(r"\s*(?:turns?\s*)?#?(\d{1,9})(?:\s*(?:-|\u2013|to|:)\s*(\d{1,9}))?\s*")
 GO_ON = "Go on with what is in front of you."
 TRY = 'Try fewer or other words, a "quoted phrase", a prefix*, or turn numbers such as "12" or "12-15".'
 
@@ -133,12 +135,12 @@ class PinMemory(_MemoryTool):
         return await asyncio.to_thread(self._run, turns, runtime, config=config)
 
     def _pinned(self, turns: str, thread: str | None) -> str:
-        found = _RANGE.fullmatch(turns)
+        asked = turn_range(turns)
         if thread is None:
             return f"Nothing is remembered here: this run has no thread. {GO_ON}"
-        if found is None:
+        if asked is None:
             return f'{turns[:60]!r} names no turns. Give a number or a range, such as "12" or "12-15".'
-        first, last = int(found[1]), int(found[2] or found[1])
+        first, last = asked
         if not 0 <= last - first < self._most:
             return f"Turns {first}-{last} cannot be pinned: at most {self._most} turns at once, the first one first."
         there = [t.number for t in self._memory.turns(thread, first=first, last=last)]
@@ -175,33 +177,38 @@ class RecallMemory(_MemoryTool):
         thread = self._named(runtime, config)
         if thread is None:
             return f"Nothing is remembered here: this run has no thread. {GO_ON}"
-        asked = newest_question(messages_in(getattr(runtime, "state", None)))
-        hits = self._hits(thread, query, asked)
+        hits, until = self._hits(thread, query, messages_in(getattr(runtime, "state", None)))
         if not hits:
             return f"Nothing found for {query[:100]!r}. {TRY}"
-        return told(hits, query, offset if len(hits) == 1 else 0, self._tokens, self._memory.settings().text)
+        return told(hits, query, offset if len(hits) == 1 else 0, self._tokens, self._memory.settings().text, until)
 
     async def _arun(self, query: str, offset: int = 0, runtime: Any = None, *, config: RunnableConfig) -> str:
         """`_run` in a worker thread."""
         return await asyncio.to_thread(self._run, query, offset, runtime, config=config)
 
-    def _hits(self, thread: str, query: str, asked: str) -> list[Hit]:
-        """Recalled turns without the question that is being answered; a number that is no turn's is taken as a word."""
-        hits = self._found(thread, query)
-        if not hits and query.strip().isdigit():
-            hits = self._found(thread, f'"{query}"')
-        return [h for h in hits if h.text != asked][:HITS] or hits[:HITS]
+    def _hits(self, thread: str, query: str, messages: Sequence[Any]) -> tuple[list[Hit], int]:
+        """Recalled turns, and the last turn that was asked for where a range goes on behind them, else 0.
 
-    def _found(self, thread: str, query: str) -> list[Hit]:
+        A number that is no turn's is taken as a word. A search leaves out the question that is being answered.
+        """
+        span = turn_range(query)
+        hits = self._found(thread, query, RANGE + 1) if span else []
+        if hits and span:
+            return hits[:RANGE], span[1] if len(hits) > RANGE else 0
+        hits = self._found(thread, f'"{query}"' if span else query, HITS + 1)
+        asked = newest_question(messages)
+        return [h for h in hits if h.text != asked][:HITS] or hits[:HITS], 0
+
+    def _found(self, thread: str, query: str, limit: int) -> list[Hit]:
         """Recalled turns; only read, without growing stronger, while the database cannot be written."""
         if not self._health.resting:
             try:
-                return self._memory.recall(thread, query, limit=HITS + 1)
+                return self._memory.recall(thread, query, limit=limit)
             except ThreadNotFoundError:
                 raise
             except StoreError as error:
                 self._health.failed(error, "recall_memory only reads, turns do not grow stronger")
-        return self._memory.search(thread, query, limit=HITS + 1)
+        return self._memory.search(thread, query, limit=limit)
 
 
 def newest_question(messages: Sequence[Any]) -> str:
@@ -219,8 +226,11 @@ def messages_in(state: Any) -> Sequence[Any]:
 # --------------------------------------------------------------------------------------------- the answer
 
 
-def told(hits: Sequence[Hit], query: str, offset: int, tokens: int, count: Count) -> str:
-    """Turns word for word within `tokens`, in the order of the talk; the best get most where not all fit."""
+def told(hits: Sequence[Hit], query: str, offset: int, tokens: int, count: Count, until: int = 0) -> str:
+    """Turns word for word within `tokens`, in the order of the talk; where not all fit, the first of `hits` get most.
+
+    A last line names the turns for which there was no room; `until` is the last one asked for, if that is beyond `hits`.
+    """
     shown: dict[int, str] = {}
     left = tokens - (FOOTER if len(hits) > 1 else 0)
     for index, hit in enumerate(hits):
@@ -231,9 +241,18 @@ def told(hits: Sequence[Hit], query: str, offset: int, tokens: int, count: Count
             left -= count(text) + 1
         if left < LEAST:
             break
-    rest = [str(h.turn) for h in sorted(hits, key=lambda h: h.turn) if h.turn not in shown]
-    more = [f"[also turns {', '.join(rest)}: ask for them by number]"] if rest else []
+    rest = _left([h.turn for h in hits], shown, until)
+    more = [f"[also turns {rest}: ask for them by number]"] if rest else []
     return "\n".join([*(shown[n] for n in sorted(shown)), *more])
+
+
+def _left(turns: Sequence[int], shown: Container[int], until: int) -> str:
+    """The turns that are not shown, as ranges in words."""
+    rest, last = ranges(n for n in sorted(turns) if n not in shown), max(turns)
+    if until > last:
+        first = rest.pop()[0] if rest and rest[-1][1] == last else last + 1
+        rest.append((first, until))
+    return told_ranges(rest)
 
 
 def _label(hit: Hit) -> str:

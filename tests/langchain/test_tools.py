@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import HumanMessage, ToolMessage
 
 from optical_memory.cost import text_tokens
 from optical_memory.langchain import pin_memory, recall_memory
@@ -42,6 +43,31 @@ def test_a_query_returns_turns_word_for_word_with_number_speaker_and_date(memory
 def test_a_range_returns_these_turns_in_order(memory, query):
     """Turn numbers are as good as words."""
     assert [line[:8] for line in ask(memory, query).splitlines()] == ["[turn 12", "[turn 13", "[turn 14"]
+
+
+@pytest.mark.parametrize(("query", "shown", "rest"), [("6-12", 7, ""), ("6-30", 20, "26-30"), ("8-900", 20, "28-900")])
+def test_a_long_range_says_which_of_its_turns_are_left(memory, query, shown, rest):
+    """As many turns as fit, one after the other, and the range to ask for next: nothing is left out in silence."""
+    lines = ask(memory, query).splitlines()
+    first = int(query.split("-")[0])
+    told = [int(line.split(",")[0].removeprefix("[turn ")) for line in lines if line.startswith("[turn ")]
+    assert told == list(range(first, first + shown))
+    assert lines[len(told) :] == ([f"[also turns {rest}: ask for them by number]"] if rest else [])
+
+
+def test_what_does_not_fit_of_a_range_is_named(memory):
+    """Long turns fill an answer early: the others are named in few words, within its size."""
+    answer = recall_memory(memory, tokens=200).invoke({"query": "2-900"}, on("t"))
+    assert text_tokens(answer, MODEL) <= 200
+    assert answer.endswith("-900: ask for them by number]")
+
+
+def test_the_question_itself_is_returned_where_it_is_asked_for_by_number(memory):
+    """A search leaves out the question that is being answered; a range does not."""
+    state = {"messages": [HumanMessage("The code of gate 12 is 1212-heron.")]}
+    tool, runtime = recall_memory(memory), SimpleNamespace(state=state)
+    assert "[turn 12, user" in tool.run({"query": "11-13", "runtime": runtime}, config=on("t"))
+    assert "[turn 12, user" not in tool.run({"query": "1212-heron gate", "runtime": runtime}, config=on("t"))
 
 
 def test_a_number_may_come_as_a_number(memory):
