@@ -14,6 +14,8 @@ from optical_memory.planning.tiers import DRAWN, Tier
 
 PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
 SMALLEST = 150  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
+AROUND = 120  # tokens that stand around pages
+NEARLY = 0.9  # of the most pixels that the budget buys
 FEWER: Mapping[Tier, float] = {"clear": 0.6, "dense": 0.5}  # of the tier above's pixels, where no smaller type is read
 
 
@@ -33,17 +35,25 @@ class Old:
 
 
 def sheet_for(profile: Profile, budget: int) -> Sheet | None:
-    """The page geometry for a budget in tokens: about a sixteenth of it, or the most pixels per token below a half."""
+    """The page geometry for a budget in tokens; None where not even one page fits.
+
+    Where area is what is priced, a page costs about a sixteenth of the budget; where pages have fixed prices, it is the
+    page of which the budget buys the most pixels, or nearly, for the fewest tokens.
+    """
     if not profile.vision or not profile.sheet_steps:
         return None
     widest = profile.sheet_steps[-1]
     if widest.crop:
         return _cropped(profile, widest, max(budget // PAGE_SHARE, SMALLEST))
-    for share in (PAGE_SHARE, 2, 1):
-        fitting = [s for s in profile.sheet_steps if profile.image(s.width, s.height) <= budget // share]
-        if fitting:
-            return max(fitting, key=lambda s: (s.width * s.height / profile.image(s.width, s.height), s.height))
-    return None
+    room = budget - AROUND
+    bought = {s: room // profile.image(s.width, s.height) * s.width * s.height for s in profile.sheet_steps}
+    most = max(bought.values())
+    nearly = [s for s, pixels in bought.items() if pixels >= NEARLY * most]
+    return max(nearly, key=lambda s: (_area_a_token(profile, s), s.height)) if most > 0 else None
+
+
+def _area_a_token(profile: Profile, sheet: Sheet) -> float:
+    return sheet.width * sheet.height / profile.image(sheet.width, sheet.height)
 
 
 def _cropped(profile: Profile, sheet: Sheet, most: int) -> Sheet:
