@@ -91,13 +91,14 @@ class MemoryConfig(BaseModel):
 
     def public(self) -> dict[str, Any]:
         """The settings as JSON-safe values; a callable schedule is given by its name."""
-        given = self.model_dump(mode="python")
-        schedule = given["schedule"]
+        schedule = self.schedule
         if hasattr(schedule, "to_json"):
-            given["schedule"] = schedule.to_json()
+            schedule = schedule.to_json()
         elif callable(schedule):
-            given["schedule"] = f"callable {getattr(schedule, '__qualname__', type(schedule).__name__)}"
-        return given | {"keep": list(self.keep), "recall": list(self.recall) if self.recall else None}
+            schedule = f"callable {getattr(schedule, '__qualname__', type(schedule).__name__)}"
+        given = self.model_dump(exclude={"schedule"})  # pydantic would take a DecaySchedule apart
+        recall = list(self.recall) if self.recall else None
+        return given | {"schedule": schedule, "keep": list(self.keep), "recall": recall}
 
 
 def make(**fields: Any) -> MemoryConfig:

@@ -10,7 +10,7 @@ from optical_memory import ConfigError, MemoryConfig, OpticalMemory
 from optical_memory.config import from_toml, make
 from optical_memory.cost import profile
 from optical_memory.pages import Style
-from optical_memory.planning.decay import staircase
+from optical_memory.planning.decay import half_life, named, staircase
 
 
 def test_a_toml_file_says_the_same_as_keywords(tmp_path):
@@ -75,6 +75,18 @@ def test_the_configuration_is_kept_with_the_thread(tmp_path):
             kept = reader.thread("t").config
     assert (kept["model"], kept["budget"]) == ("gpt-4o", 4_000)
     assert kept["schedule"].startswith("callable")
+
+
+@pytest.mark.parametrize("schedule", [staircase(card=("hours", 5)), half_life(30)], ids=["staircase", "half_life"])
+def test_a_schedule_of_ones_own_is_kept_with_the_thread_and_made_again(schedule, tmp_path):
+    """From the settings as they were stored, and from a configuration that is handed on."""
+    config = MemoryConfig(model="gpt-4o", schedule=schedule)
+    with OpticalMemory(tmp_path / "m.db", config=config, budget=9_000) as memory:
+        assert memory.config.schedule == schedule
+        memory.remember("t", [("user", "hello")])
+        with memory.store.read() as reader:
+            kept = reader.thread("t").config
+    assert named(make(**kept).schedule) == schedule
 
 
 def test_what_is_kept_with_the_thread_follows_whoever_plans(tmp_path):

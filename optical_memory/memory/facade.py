@@ -893,7 +893,7 @@ def _configured(config: MemoryConfig | str | FilePath | None, settings: Mapping[
         config if isinstance(config, MemoryConfig) else configuration.from_toml(config) if config is not None else None
     )
     told = {k: v for k, v in settings.items() if v is not None}
-    return configuration.make(**({} if base is None else base.model_dump()) | told)
+    return configuration.make(**({} if base is None else dict(base)) | told)
 
 
 def _as_text(sums: TurnSums, settings: Settings) -> int:
