@@ -243,7 +243,7 @@ def _extend(
     turn, parent = new_turn(messages, parent, count, skip=len(rows))
     writer.extend(
         rows[0].turn_id, list(turn.messages)[len(rows) :], text=turn.text, chars=len(turn.text), tokens=turn.tokens,
-        open=turn.open, importance=turn.importance, digest=turn.digest,
+        open=turn.open, importance=turn.importance, attachments=turn.attachments, digest=turn.digest,
     )  # fmt: skip
     return parent
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -41,8 +41,6 @@ from .schema import (
     view,
 )
 
-KEEP: Final = object()
-"""Leave a field as it is."""
 REACH = 200
 """Turns within which saying something again is noticed: what is further back has faded too far to be pointed to."""
 
@@ -142,7 +140,7 @@ class Writer(Reader):
         tokens: int,
         open: bool,
         importance: float,
-        attachments: Any = KEEP,
+        attachments: Any = None,
         digest: str | None = None,
     ) -> None:
         """Messages that arrive for a turn that waits for results, and what the whole turn is with them."""
@@ -154,6 +152,7 @@ class Writer(Reader):
             "tokens": tokens,
             "open": open,
             "importance": importance,
+            "attachments": attachments,
             "messages": held.messages + len(messages),
             "digest": digest,
             "number": held.number,
@@ -161,8 +160,6 @@ class Writer(Reader):
         self._find_duplicates(self._by_id(held.thread_id), [values])
         if messages:
             values["chain"] = messages[-1].chain
-        if attachments is not KEEP:
-            values["attachments"] = attachments
         search.unindex(self._connection, turn.c.id == turn_id)
         self._connection.execute(sa.delete(embedding).where(embedding.c.turn_id == turn_id))
         self._connection.execute(sa.update(turn).where(turn.c.id == turn_id).values(values))

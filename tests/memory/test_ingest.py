@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import uuid
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from PIL import Image
 
 from optical_memory import OpticalMemory, TranscriptError
 
@@ -253,3 +256,17 @@ def test_an_edit_where_something_was_forgotten_is_an_edit(make):
         ]
         assert memory.remember("t", [*rows[:2], *new]).forked_after == 2
         assert [t.text for t in memory.turns("t")][2:] == ["another thing", "yes"]
+
+
+def test_an_image_in_a_late_result_is_counted(make):
+    """The same tokens as if call and result had come together: the budget holds for both."""
+    png = io.BytesIO()
+    Image.new("L", (1_500, 1_500)).save(png, "PNG")
+    shot = {"type": "image", "base64": base64.b64encode(png.getvalue()).decode(), "mime_type": "image/png"}
+    call = AIMessage("", tool_calls=[{"name": "screenshot", "args": {}, "id": "c1"}], id="a1")
+    messages = [HumanMessage("look", id="h1"), call, ToolMessage([shot], tool_call_id="c1", id="r1")]
+    memory = make(model="claude-opus-5")
+    memory.remember("together", messages)
+    memory.remember("late", messages[:2])
+    memory.remember("late", messages[2:])
+    assert memory.context("late").tokens == memory.context("together").tokens > 2_000
