@@ -216,9 +216,10 @@ class OpticalMemory:
         numbers: list[int | None] = [None] * len(given)
         for (index, _), number in zip(kept, found, strict=True):
             numbers[index] = number
-        added, forked = (written.turns, written.forked_after) if written else (0, None)
-        fresh = sum(1 for n in found if n is not None) if written else 0
-        return Remembered(thread, added, fresh, row.length if row else 0, tuple(numbers), forked)
+        length = row.length if row else 0
+        if written is None:
+            return Remembered(thread, 0, 0, length, tuple(numbers))
+        return Remembered(thread, written.turns, written.messages, length, tuple(numbers), written.forked_after)
 
     def _ingest(
         self, thread: str, parsed: Sequence[Any]

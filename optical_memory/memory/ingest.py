@@ -191,7 +191,7 @@ def write(
     for turn in turns:
         row, parent = new_turn(turn, parent, count)
         fresh.append(row)
-    return Written(writer.append(thread, fresh, at) if fresh else thread, len(fresh), forked)
+    return Written(writer.append(thread, fresh, at) if fresh else thread, len(fresh), len(news), forked)
 
 
 def _turn_of(rows: Sequence[MessageRow]) -> int:
@@ -201,10 +201,11 @@ def _turn_of(rows: Sequence[MessageRow]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The thread afterwards, how many turns were added, and the turn after which it forked, if it did."""
+    """The thread afterwards, how many turns and messages were added, and the turn after which it forked, if it did."""
 
     thread: ThreadRow
     turns: int
+    messages: int
     forked_after: int | None
 
 

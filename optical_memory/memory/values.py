@@ -10,7 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What `remember` did. `turns` has, for each message given, the number of its turn (None: not part of the talk)."""
+    """What `remember` stored: `added` turns and `messages` that were new; the thread has `length` turns now.
+
+    `turns` has the turn number of each message that was given, None for one that is not part of the conversation.
+    `forked_after` is the turn after which a new branch begins, None where the thread simply went on.
+    """
 
     thread: str
     added: int

@@ -39,6 +39,15 @@ def test_the_whole_history_may_be_handed_over_each_time(make, told):
     assert texts(memory) == [f"message {i}" for i in range(7)]
 
 
+def test_what_was_new_is_told(make):
+    """Turns and messages that were stored, not those that were known before."""
+    memory = make()
+    for n, added in ((6, 6), (6, 0), (9, 3)):
+        done = memory.remember("t", with_ids(talk(n)))
+        assert (done.added, done.messages, done.length) == (added, added, n)
+        assert done.turns == tuple(range(1, n + 1))
+
+
 def test_news_without_ids_are_appended(make):
     """Lists that share nothing with what is stored are news."""
     memory = make()
