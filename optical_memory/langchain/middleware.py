@@ -23,7 +23,7 @@ from langchain_core.tools import BaseTool
 from optical_memory.cost import Profile, known
 from optical_memory.langchain.endings import Endings
 from optical_memory.langchain.health import PAUSE, Health
-from optical_memory.langchain.pairs import paired, sendable, trimmed, unanswered
+from optical_memory.langchain.pairs import answered, cut, paired, rounds, sendable, trimmed, unanswered
 from optical_memory.langchain.sizes import Reserved, message_counter
 from optical_memory.langchain.thinking import Bonds, thoughtless
 from optical_memory.langchain.tools import TOKENS, RecallMemory, messages_in
@@ -44,7 +44,10 @@ Handler = Callable[[ModelRequest[Any]], ModelResponse[Any]]
 AsyncHandler = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
 
 OVERFLOW_SHARE = 0.7  # of the budget: what is tried once where the model says that its input was too long
-WINDOW_SHARE = 0.95  # of a model's window, its answer taken off: counts are not exact to the token
+WINDOW_SHARE = 0.95  # of the input that a model takes by its own profile: counts are not exact to the token
+CUT_SHARE = (
+    2  # a newest message or tool round that does not fit is cut to a half of the room, the rest is for the memory
+)
 
 CUT = "the newest message or tool result does not fit into the budget: the model is shown its head and tail"
 SUBAGENT = 'an agent inside another graph is not remembered; pass subagents="isolate" or thread='
@@ -204,16 +207,22 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if call is None:
             return Sent(request, list(request.messages))
         try:
-            context = self._context(call)
-            if self._observing:
-                return Sent(request, list(request.messages), call, context)
-            return self._wired(request, call, context.messages, context)
+            return self._with_memory(request, call)
         except Exception as error:
             if self._observing:
                 self._failed(error, "a call was not observed")
                 return Sent(request, list(request.messages))
             self._failed(error, "plain messages, trimmed to the budget, go to the model")
             return self._without_memory(request, call, error)
+
+    def _with_memory(self, request: ModelRequest[Any], call: Call) -> Sent:
+        try:
+            context = self._context(call)
+        except BudgetError:
+            return self._shortened(request, call)
+        if self._observing:
+            return Sent(request, list(request.messages), call, context)
+        return self._wired(request, call, context.messages, context)
 
     def _without_memory(self, request: ModelRequest[Any], call: Call, reason: Exception) -> Sent:
         """The request with trimmed plain messages; unchanged where even trimming fails."""
@@ -223,13 +232,32 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             self._failed(error, "a model call goes out unchanged")
             return Sent(request, list(request.messages))
 
+    def _shortened(self, request: ModelRequest[Any], call: Call) -> Sent:
+        """The newest message or tool round cut to half of the room, behind the context of what came before it.
+
+        Raises BudgetError where the rest does not fit beside it. This context is a preview that no plan keeps, so only
+        reasoning is left in it that is known to be bound to just these messages.
+        """
+        newest, count = rounds(call.messages)[-1], message_counter(call.profile)
+        room = (call.budget or self.memory.budget) - call.reserved
+        numbers = self._numbers(call)
+        short = cut(answered(newest), room // CUT_SHARE, count, lambda m: numbers.get(id(m)))
+        before = call.messages[: len(call.messages) - len(newest)]
+        context = self.memory.project(
+            before, thread=call.place.thread, model=call.model, budget=call.budget, vision=call.vision,
+            reserved=call.reserved + count(short),
+        )  # fmt: skip
+        self._health.once("cut", CUT)
+        return self._wired(request, call, [*context.messages, *short], context, trusting=False)
+
     def _wired(
-        self, request: ModelRequest[Any], call: Call, messages: Sequence[BaseMessage], context: Context | None
-    ) -> Sent:
+        self, request: ModelRequest[Any], call: Call, messages: Sequence[BaseMessage], context: Context | None,
+        trusting: bool = True,
+    ) -> Sent:  # fmt: skip
         """The request with these messages in the form of its provider, without reasoning that is bound to others."""
         bound = binds(request.model)
         told = sendable(messages, thoughts=bound)
-        told = self._bonds.loosened(_base(request), told) if bound else told
+        told = self._bonds.loosened(_base(request), told, trusting) if bound else told
         made = wired(request.override(model=thoughtless(request, told)), told, call.profile, self._cache)
         return Sent(made, told, call, context)
 

@@ -111,14 +111,14 @@ def trimmed(messages: Sequence[BaseMessage], room: int, count: Count, handle: Ha
     if not groups:
         return list(messages), False
     chosen = _newest(groups, room, count, handle)
-    cut = any(chosen[index] is not groups[index] for index in chosen)
+    shortened = any(chosen[index] is not groups[index] for index in chosen)
     left = room - sum(count(group) for group in chosen.values())
     for index in (i for i in range(len(groups) - 1, -1, -1) if i not in chosen):
         left -= count(groups[index])
         if left < 0:
             break
         chosen[index] = groups[index]
-    return [m for group in _from_human([chosen[i] for i in sorted(chosen)]) for m in group], cut
+    return [m for group in _from_human([chosen[i] for i in sorted(chosen)]) for m in group], shortened
 
 
 def _newest(
@@ -129,9 +129,9 @@ def _newest(
     asked = next((i for i in range(newest, -1, -1) if groups[i][0].type == "human"), newest)
     chosen = {}
     if asked < newest:
-        chosen[asked] = _cut(groups[asked], max(room // ANCHOR_SHARE, room - count(groups[newest])), count, handle)
+        chosen[asked] = cut(groups[asked], max(room // ANCHOR_SHARE, room - count(groups[newest])), count, handle)
         room -= count(chosen[asked])
-    chosen[newest] = _cut(groups[newest], room, count, handle)
+    chosen[newest] = cut(groups[newest], room, count, handle)
     return chosen
 
 
@@ -141,7 +141,7 @@ def _from_human(groups: list[list[BaseMessage]]) -> list[list[BaseMessage]]:
     return groups[start:]
 
 
-def _cut(group: list[BaseMessage], room: int, count: Count, handle: Handle) -> list[BaseMessage]:
+def cut(group: list[BaseMessage], room: int, count: Count, handle: Handle) -> list[BaseMessage]:
     """The group with its longest texts cut to head and tail until it fits; an AI message's own words and calls stay."""
     longest = max(len(str(message.text)) for message in group)
     out = group

@@ -44,14 +44,18 @@ class Bonds:
         first = next((str(m.id) for m in sent if reasons(m)), str(answer.id))
         self._known.put(str(answer.id), Bond(prefix, first))
 
-    def loosened(self, base: str, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-        """The messages without reasoning that is bound to something else; answers of other processes are trusted."""
-        thought = [i for i, m in enumerate(messages) if m.id and reasons(m)]
+    def loosened(self, base: str, messages: Sequence[BaseMessage], trusting: bool = True) -> list[BaseMessage]:
+        """The messages without reasoning that is bound to something else.
+
+        What answers of other processes are bound to is not known here: their reasoning stays if `trusting`, else it goes.
+        """
+        thought = [i for i, m in enumerate(messages) if reasons(m)]
         known = {i: bond for i in thought if (bond := self._known.get(str(messages[i].id))) is not None}
-        if not known:
+        if trusting and not known:
             return list(messages)
         before = [base, *prefixes(base, messages)]
         broken = [i for i, bond in known.items() if bond.prefix != before[i]]
+        broken += [] if trusting else [i for i in thought if i not in known]
         places = {str(m.id): i for i, m in enumerate(messages) if m.id}
         start = max(broken, default=-1) + 1
         start = max([start, *(places.get(known[i].first, 0) for i in known if i >= start)])

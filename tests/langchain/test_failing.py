@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from optical_memory.errors import LockedError
@@ -127,20 +128,21 @@ def test_a_full_disk_does_not_stop_the_agent_and_is_caught_up_with(make, small_d
     memory.close()
 
 
+@tool
+def huge() -> str:
+    """A long listing."""
+    return "\n".join(f"line {n} of the listing" for n in range(4_000))
+
+
+def lists(messages):
+    """A model that asks for the long listing where it is told to list."""
+    asked = messages[-1].type == "human" and "List" in str(messages[-1].content)
+    return calling("huge", len(messages)) if asked else AIMessage("Read.")
+
+
 def test_a_tool_result_larger_than_the_budget_is_shown_by_head_and_tail(make, caplog):
     """One result of many times the budget: head, tail and how to get the rest go to the model; the store has all of it."""
-
-    def play(messages):
-        return calling("huge", 1) if messages[-1].type == "human" else AIMessage("Read.")
-
-    from langchain_core.tools import tool
-
-    @tool
-    def huge() -> str:
-        """A long listing."""
-        return "\n".join(f"line {n} of the listing" for n in range(4_000))
-
-    memory, model = make(budget=2_000), Scripted(play=play)
+    memory, model = make(budget=2_000), Scripted(play=lists)
     runner = agent(model, memory, checkpointer=InMemorySaver(), tools=(look, huge), strict=False)
     state = runner.invoke(say("List it."), on("t"))
     shown = model.calls[1][-1]
@@ -153,6 +155,25 @@ def test_a_tool_result_larger_than_the_budget_is_shown_by_head_and_tail(make, ca
     assert "line 2000 of the listing" in memory.turns("t")[1].text
     assert_pairs_whole(model.calls[1])
     assert caplog.text.count("head and tail") == 1
+
+
+@pytest.mark.parametrize("long", ["a result", "a question"])
+def test_beside_what_is_cut_the_model_still_sees_its_memory(make, long):
+    """The newest result or question takes half of the room; what was pinned long ago stands in the other half."""
+    memory, model = make(budget=3_000), Scripted(play=lists)
+    runner = agent(model, memory, checkpointer=InMemorySaver(), tools=(look, huge))
+    runner.invoke(say("The gate code in Bergen is 8841-kestrel."), on("t"))
+    memory.pin("t", [1])
+    for n in range(12):
+        runner.invoke(say(f"Remark {n}: " + "the sea is calm and the wind is low " * 12), on("t"))
+    runner.invoke(say("List it." if long == "a result" else huge.invoke({})), on("t"))
+    told = " ".join(str(m.content) for m in model.calls[-1])
+    assert billed(model.calls[-1], model.offered) <= 3_000
+    assert "8841-kestrel" in told
+    assert "characters left out; recall_memory('" in told
+    assert "line 3999 of the listing" in told
+    assert memory.threads()[0].branches == 1
+    assert memory.ledger("t").calls == len(model.calls)
 
 
 def test_an_error_of_the_model_is_the_models_own(make):

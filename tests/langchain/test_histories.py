@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, SystemMessage
 
@@ -104,14 +104,22 @@ def sent(model: Any, memory: OpticalMemory, thread: str, history: list[Any], loo
     return out[0]
 
 
-def projected(door: tuple[Any, Any, Any], name: str, examples: int) -> int:
-    """How many histories of so many talks were projected, each of them checked; a fourth of the talks in asyncio too."""
+def projected(door: tuple[Any, Any, Any], name: str, examples: int, chosen: int | None = None) -> int:
+    """How many histories of so many talks were projected, each of them checked; a fourth of the talks in asyncio too.
+
+    The talks are the same each time, or those of the seed that was `chosen`.
+    """
     model, memory, other = door
     payload_of, check, bill = PROVIDERS[name]
     loop, done = asyncio.new_event_loop(), count(1)
 
+    @(seed(chosen) if chosen is not None else lambda test: test)
     @settings(
-        max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples,
+        deadline=None,
+        derandomize=chosen is None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
     @given(calls())
     def run(asked: list[list[Any]]) -> None:

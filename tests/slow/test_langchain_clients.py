@@ -93,6 +93,34 @@ def test_thinking_stays_bound_after_an_overflow(make, server, name):
     assert server.refused == ["prompt is too long: 200001 tokens > 200000 maximum"]
 
 
+@pytest.mark.parametrize("name", ["anthropic", "anthropic-adaptive", "openai-responses", "gemini"])
+@pytest.mark.parametrize("long", ["a result", "a question"])
+def test_thinking_stays_bound_where_a_message_is_cut(make, server, name, long):
+    """Each third result, or a question, is longer than the budget: nothing is refused, and thinking goes on afterwards."""
+
+    @tool
+    def read(path: str) -> str:
+        """Read a file; each third one is long."""
+        readings.append(path)
+        return listing if long == "a result" and len(readings) % 3 == 0 else look.invoke({"path": path})
+
+    read.name, readings = "look", list[str]()
+    listing = "\n".join(f"line {n} of the listing" for n in range(4_000))
+    memory = make(model=MODELS[name], budget=6_000)
+    server.script = Script(rounds=7)
+    runner = agent(CLIENTS[name](server), memory, tools=[read], checkpointer=InMemorySaver())
+    talk(runner, 2)
+    runner.invoke(say(listing if long == "a question" else "Look at all."), on("t"))
+    talk(runner, 2, first=2)
+    assert server.refused == []
+    assert len(server.seen) == 5 * 8
+    assert max(request.bill.tokens for request in server.seen) <= 6_000
+    cut = sum("characters left out" in str(request.payload) for request in server.seen)
+    assert cut >= (10 if long == "a result" else 1)
+    if name == "anthropic-adaptive":
+        assert "'type': 'thinking'" in str(server.seen[-1].payload["messages"])
+
+
 def test_what_a_forced_step_has_stripped_never_comes_back(make, server):
     """Plain messages while the database is locked, then a step, then a run in another process: nothing is refused."""
     name = "anthropic-adaptive"
