@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from optical_memory.memory.assemble import stripped
 from optical_memory.messages import SOURCE
+from optical_memory.planning.excerpt import head_and_tail
 
 Count = Callable[[Sequence[BaseMessage]], int]
 Handle = Callable[[BaseMessage], int | None]  # the number of the turn that a message belongs to, if it is stored
@@ -166,13 +167,3 @@ def _short_block(block: Any, chars: int, number: int | None) -> Any:
         return head_and_tail(block, chars, number)
     text = block.get("text")
     return block if not isinstance(text, str) else {**block, "text": head_and_tail(text, chars, number)}
-
-
-def head_and_tail(text: str, chars: int, number: int | None) -> str:
-    """The first two thirds and the last third of `chars` characters of a text, and how to get the rest."""
-    if len(text) <= chars:
-        return text
-    head = chars * 2 // 3
-    how = f"recall_memory('{number}') returns them" if number else "ask recall_memory for words of it"
-    tail = text[len(text) - (chars - head) :]
-    return f"{text[:head]}\n[... {len(text) - chars} characters left out; {how} ...]\n{tail}"

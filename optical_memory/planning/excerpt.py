@@ -56,7 +56,7 @@ def _excerpt(turn: StoredTurn, settings: Settings, room: int) -> tuple[str, int]
     """Head and tail of a message that does not fit, as long as `room` tokens allow, and its tokens; empty if nothing fits."""
     chars = min(len(turn.text) - 1, max(EXCERPT_CHARS, room * 3))
     while chars > 20:
-        text = cut(turn.text, chars, turn.number)
+        text = head_and_tail(turn.text, chars, turn.number)
         tokens = settings.text(text) + settings.profile.message_overhead
         if tokens <= room:
             return text, tokens
@@ -64,9 +64,11 @@ def _excerpt(turn: StoredTurn, settings: Settings, room: int) -> tuple[str, int]
     return "", 0
 
 
-def cut(text: str, chars: int, number: int) -> str:
-    """The first and last of a text, about `chars` characters, and how to get the rest."""
+def head_and_tail(text: str, chars: int, number: int | None) -> str:
+    """The first two thirds and the last third of `chars` characters of a text, and how to get the rest."""
+    if len(text) <= chars:
+        return text
     head = chars * 2 // 3
-    left_out = len(text) - chars
-    note = f"[... {left_out} characters left out; recall_memory('{number}') returns them ...]"
-    return f"{text[:head]}\n{note}\n{text[len(text) - (chars - head) :]}"
+    how = f"recall_memory('{number}') returns them" if number else "ask recall_memory for words of it"
+    tail = text[len(text) - (chars - head) :]
+    return f"{text[:head]}\n[... {len(text) - chars} characters left out; {how} ...]\n{tail}"
