@@ -19,7 +19,7 @@ from optical_memory.errors import OpticalMemoryError, StoreError, ThreadNotFound
 from optical_memory.langchain.health import PAUSE, Health, log
 from optical_memory.langchain.where import configured
 from optical_memory.memory import Hit, OpticalMemory
-from optical_memory.memory.facade import turn_range
+from optical_memory.memory.finding import turn_range
 from optical_memory.planning.context import ranges, told_ranges
 
 Resolve = Callable[[Any], str | None]  # from the tool's runtime (None outside of an agent) to the thread's name

@@ -9,14 +9,14 @@ from typing import Any
 
 from optical_memory.cost.ledger import Call, Ledger, TurnSize, bill, ledger
 from optical_memory.cost.prices import Price
+from optical_memory.memory.books import Noted
+from optical_memory.memory.reading import shown_at
 from optical_memory.messages import from_stored
 from optical_memory.planning.context import ranges
 from optical_memory.planning.spans import Settings
-from optical_memory.storage import MessageRow, NewUsage, TurnRow, UsageRow
+from optical_memory.storage import MessageRow, Path, Reader, TurnRow
 
 OURS = "optical memory"
-
-Noted = NewUsage | UsageRow
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,17 @@ class ThreadLedger(Ledger):
             "calls": self.calls, "observed": self.observed, "tiers": dict(self.tiers),
             "unreadable": [list(turns) for turns in self.unreadable],
         }  # fmt: skip
+
+
+def of_thread(reader: Reader, path: Path, noted: Sequence[Noted], settings: Settings) -> ThreadLedger:
+    """The ledger of a thread's calls, in any order, over the turns that stand on the path."""
+    turns = reader.turns(path)
+    messages = reader.messages([t.id for t in turns if t.calls])
+    shown = shown_at(reader, path, settings)
+    calls = sorted(noted, key=lambda call: call.created_at)
+    return account(
+        calls, sizes(turns, messages, settings), settings.profile.price, settings, [shown(t.number) for t in turns]
+    )
 
 
 def sizes(turns: Sequence[TurnRow], messages: Mapping[int, Sequence[MessageRow]], settings: Settings) -> list[TurnSize]:
@@ -127,4 +138,4 @@ def _assumed(noted: Sequence[Noted], settings: Settings, turns: int) -> list[str
     return [words for applies, words in said if applies]
 
 
-__all__ = ["OURS", "ThreadLedger", "account", "sizes"]
+__all__ = ["OURS", "ThreadLedger", "account", "of_thread", "sizes"]

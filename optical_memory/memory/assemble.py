@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from optical_memory.messages import REASONING, SOURCE
@@ -40,10 +40,6 @@ class Context:
     end: int = 0
     call: int | None = None
     would: Context | None = None
-
-    def again(self) -> Context:
-        """The same context with a list of its own, for another call; it reports no step, since none was taken."""
-        return replace(self, messages=list(self.messages), reason="")
 
     def __repr__(self) -> str:
         from optical_memory.inspection.reprs import short
@@ -135,6 +131,14 @@ def stripped(message: Any) -> Any:
     if not _THOUGHTS.isdisjoint(message.additional_kwargs):
         update["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k not in _THOUGHTS}
     return message.model_copy(update=update) if update else message
+
+
+def apart(message: Any) -> Any:
+    """A copy whose content may be changed in place, as some clients do, without a change to the one that is kept."""
+    content = message.content
+    if isinstance(content, list):
+        content = [dict(block) if isinstance(block, Mapping) else block for block in content]
+    return message.model_copy(update={"content": content, "additional_kwargs": dict(message.additional_kwargs)})
 
 
 _THOUGHTS = frozenset({"reasoning_content", "reasoning", "__openai_function_call_ids__"})

@@ -20,10 +20,12 @@ from optical_memory.errors import ConfigError
 from optical_memory.memory.assemble import Context
 from optical_memory.memory.kept import Kept
 from optical_memory.planning.context import Segment
-from optical_memory.storage import NewUsage
+from optical_memory.planning.spans import Settings
+from optical_memory.storage import NewUsage, UsageRow
 
 log = logging.getLogger("optical_memory")
 
+Noted = NewUsage | UsageRow
 Pairs = Callable[[str], Sequence[tuple[int, int]]]  # from a model to its stored (predicted, billed), oldest first
 
 JUDGED = (
@@ -142,7 +144,8 @@ def _bare(context: Context) -> Context:
 class Books:
     """The calls of this process that are not stored yet, the last one of each thread, and what bills have taught."""
 
-    def __init__(self) -> None:
+    def __init__(self, stored: Pairs) -> None:
+        self._stored = stored
         self._numbers, self._lock = count(1), threading.Lock()
         self._last: Kept[str, Context] = Kept(THREADS)
         self._noted: Kept[int, NewUsage] = Kept(THREADS)  # stored ones too: a bill may come after the next turn
@@ -199,21 +202,21 @@ class Books:
     def drop(self, thread: str) -> None:
         """Forget a thread."""
         self.take(thread)
-        self._last.drop()
+        self._last.pop(thread)
 
     # ----------------------------------------------------------------------------------------- learning
 
-    def correction(self, model: str, stored: Pairs) -> Correction:
+    def correction(self, model: str) -> Correction:
         """What the bills of a model teach; read from the store once, then carried on."""
         found = self._learned.get(model)
         if found is None:
-            found = Correction(tuple(p for p in stored(model) if _teaches(*p))[-LEARNED:])
+            found = Correction(tuple(p for p in self._stored(model) if _teaches(*p))[-LEARNED:])
             self._learned[model] = found
         return found
 
-    def learn(self, model: str, predicted: int, tokens: int, stored: Pairs) -> None:
+    def learn(self, model: str, predicted: int, tokens: int) -> None:
         """One more bill; a drift of more than 2 % is told once for each model. Raises ConfigError for an absurd one."""
-        known = self.correction(model, stored)
+        known = self.correction(model)
         if predicted < JUDGED or tokens <= 0:
             return
         self._learned[model] = learned = known.learn(predicted, tokens)
@@ -221,6 +224,23 @@ class Books:
         if drift and model not in self._warned:
             self._warned.add(model)
             log.warning("%s", drift)
+
+    def margin(self, settings: Settings) -> int:
+        """Tokens of the budget to leave free because this model's bills are higher than predicted; below 0: lower.
+
+        A prediction times its factor fits into the budget just if the prediction and this margin do.
+        """
+        return settings.budget - int(settings.budget / factor(self.correction(settings.profile.name)))
+
+    def told(self, calls: Sequence[Noted]) -> dict[str, Any]:
+        """Predicted and billed tokens of the calls that have a bill, and the factors learned; empty if none has."""
+        seen = [u for u in calls if u.billed is not None]
+        if not seen:
+            return {}
+        found = {model: factor(self.correction(model)) for model in dict.fromkeys(u.model for u in seen)}
+        factors = {model: round(by, 4) for model, by in found.items() if by != 1}
+        sums = {"predicted": sum(u.predicted for u in seen), "billed": sum(u.billed or 0 for u in seen)}
+        return {"calls": len(seen)} | sums | ({"correction": factors} if factors else {})
 
 
 def _teaches(predicted: int, tokens: int) -> bool:
@@ -242,4 +262,4 @@ def factor(learned: Correction) -> float:
     return max(learned.factor, min(1.0, highest)) if len(learned.pairs) >= AGREE else 1.0
 
 
-__all__ = ["Billed", "Books", "billed", "call_of", "factor", "shared"]
+__all__ = ["Billed", "Books", "Noted", "billed", "call_of", "factor", "shared"]

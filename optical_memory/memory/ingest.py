@@ -14,12 +14,25 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from optical_memory.cost import image_size
+from optical_memory.memory.books import Books
 from optical_memory.messages import Message, ToolCall, chain, digest, from_stored, group, is_open, turn_text
 from optical_memory.planning.strength import importance
-from optical_memory.storage import MessageRow, NewMessage, NewTurn, PlacedMessage, Reader, ThreadRow, Writer, clip
+from optical_memory.storage import (
+    MessageRow,
+    NewMessage,
+    NewTurn,
+    NewUsage,
+    PlacedMessage,
+    Reader,
+    Store,
+    ThreadRow,
+    Writer,
+    clip,
+)
 
 Counter = Callable[[str], int]
 
@@ -39,13 +52,67 @@ class Alignment:
         """Is every message stored already?"""
         return self.fresh >= len(self.places)
 
+    @property
+    def numbers(self) -> tuple[int | None, ...]:
+        """The turn number of each message."""
+        return tuple(place.turn_number if place else None for place in self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The thread afterwards (None: there is none), the turn number of each message, and what was written, if anything was."""
+
+    thread: ThreadRow | None
+    numbers: tuple[int | None, ...]
+    written: Written | None = None
+
+
+def remember(
+    store: Store, thread: str, messages: Sequence[Message], count: Counter, books: Books, config: Any, at: datetime
+) -> Ingested:
+    """Store what is new among the messages, and with it the calls that were noted since; see the module's docstring.
+
+    Whether there is news is asked without a writer's lock. `config` is kept with a thread that has none yet.
+    """
+    with store.read() as reader:
+        row = reader.thread(thread)
+        found = align(reader, row, messages) if row else _all_new(messages)
+    if found.nothing_new:
+        return Ingested(row, found.numbers)
+    counted = cache(count)
+    for message in messages[found.fresh :]:  # counting long texts takes its time: it is done before the lock
+        counted(message.text)
+    calls = books.take(thread)
+    try:
+        return _stored(store, thread, messages, counted, calls, config, at)
+    except BaseException:
+        books.back(thread, calls)
+        raise
+
+
+def _stored(
+    store: Store, thread: str, messages: Sequence[Message], count: Counter, calls: Sequence[NewUsage], config: Any,
+    at: datetime,
+) -> Ingested:  # fmt: skip
+    """What is new and the calls, in one transaction; aligned once more, since others may have written meanwhile."""
+    with store.write() as writer:
+        row = writer.thread(thread) or writer.new_thread(thread, at)
+        writer.put_usage(row.id, calls)
+        found = align(writer, row, messages)
+        if found.nothing_new:
+            return Ingested(row, found.numbers)
+        written = write(writer, row, messages, found, count, at)
+        if written.thread.config is None:
+            writer.set_config(written.thread.id, config)
+        return Ingested(written.thread, align(writer, written.thread, messages).numbers, written)
+
 
 def align(reader: Reader, thread: ThreadRow, messages: Sequence[Message]) -> Alignment:
     """Find out which of these messages are stored, and after which place the others belong."""
     path = reader.path(thread)
     tail = reader.tail(path, len(messages) + 64)
     if not tail:
-        return Alignment((None,) * len(messages), 0, None)
+        return _all_new(messages)
     start = _by_id(messages, tail) or _elsewhere(reader, thread, messages)
     if start is not None:
         index, stored = start
@@ -56,6 +123,10 @@ def align(reader: Reader, thread: ThreadRow, messages: Sequence[Message]) -> Ali
     overlap = _overlap(messages, tail)
     places = tail[len(tail) - overlap :]
     return Alignment((*places, *(None,) * (len(messages) - overlap)), overlap, tail[-1])
+
+
+def _all_new(messages: Sequence[Message]) -> Alignment:
+    return Alignment((None,) * len(messages), 0, None)
 
 
 Start = tuple[int, list[PlacedMessage]]

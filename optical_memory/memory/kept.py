@@ -36,6 +36,11 @@ class Kept(Generic[K, V]):
                 self._values.popitem(last=False)
         return value
 
+    def pop(self, key: K) -> None:
+        """Forget one value."""
+        with self._lock:
+            self._values.pop(key, None)
+
     def drop(self) -> None:
         """Forget all."""
         with self._lock:

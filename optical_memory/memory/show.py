@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optical_memory.memory.pictures as pictures
 import optical_memory.memory.recollect as recollect
 from optical_memory.errors import HashMismatchError, RenderError
-from optical_memory.memory.assemble import Context, assemble
+from optical_memory.memory.assemble import Context, apart, assemble
 from optical_memory.memory.kept import Kept
 from optical_memory.memory.state import plan_key
 from optical_memory.memory.view import View, left_out
@@ -83,7 +84,7 @@ class Shown:
             if kept is None:
                 kept = [as_langchain(from_stored(m.form, m.data)) for m in stored[turn.id]]
                 self._messages.put((turn.id, turn.messages), kept)
-            out[turn.number] = [m.model_copy() for m in kept]
+            out[turn.number] = [apart(m) for m in kept]
         return out
 
     def _pictures(self, reader: Reader, view: View, segments: Sequence[Segment]) -> dict[Drawn, Encoded]:
@@ -119,21 +120,41 @@ def _sound(reader: Reader, segments: Sequence[Segment]) -> dict[tuple[int, str],
         return {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A context, the version of the thread that it was made at, and what of the caller's own stands in it, by turn number."""
+
+    version: int
+    own: Mapping[int, Sequence[Any] | None]
+    context: Context
+
+    def again(self) -> Context:
+        """The same for another call: what is the caller's own as it is, everything else in copies."""
+        mine = {id(message) for messages in self.own.values() for message in messages or ()}
+        messages = [m if id(m) in mine else apart(m) for m in self.context.messages]
+        return replace(self.context, messages=messages, reason="")  # no step was taken for it
+
+
 class Contexts:
     """The contexts made last, for as long as their thread does not change."""
 
     def __init__(self, most: int = 32) -> None:
-        self._kept: Kept[tuple[Any, ...], tuple[int, Context]] = Kept(most)
+        self._kept: Kept[tuple[Any, ...], _Made] = Kept(most)
 
-    def get(self, key: tuple[Any, ...], version: int) -> Context | None:
-        """The context made under this key at this version of the thread."""
+    def get(self, key: tuple[Any, ...], version: int, mine: Mapping[int, Sequence[Any]]) -> Context | None:
+        """The context made under this key at this version of the thread, of the same messages of the caller's."""
         found = self._kept.get(key)
-        return found[1].again() if found and found[0] == version else None
+        if found is None or found.version != version:
+            return None
+        same = all(mine.get(number) == messages for number, messages in found.own.items())
+        return found.again() if same else None
 
-    def put(self, key: tuple[Any, ...], version: int, context: Context) -> Context:
-        """Keep a context."""
-        self._kept.put(key, (version, context))
-        return context
+    def put(self, key: tuple[Any, ...], version: int, context: Context, mine: Mapping[int, Sequence[Any]]) -> None:
+        """Keep a context that was made with these messages of the caller's."""
+        shown = [s.turns for s in context.segments if s.kind in ("text", "current") and s.turns and s.text is None]
+        own = {number: mine.get(number) for first, last in shown for number in range(first, last + 1)}
+        made = _Made(version, own, context)
+        self._kept.put(key, replace(made, context=made.again()))
 
     def drop(self) -> None:
         """Forget all."""

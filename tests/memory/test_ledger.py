@@ -137,10 +137,10 @@ def test_lower_bills_widen_the_budget_only_when_twenty_agree(make):
     context = memory.project(long_talk(41), thread="t", reserved=500)
     predicted = context.tokens + 500
     for n in range(AGREE):
-        learned = memory._books.correction("claude-opus-4-5", lambda _: ())
+        learned = memory._books.correction("claude-opus-4-5")
         assert factor(learned) == 1.0, n
         memory.observe({"input_tokens": round(predicted * (0.9 if n else 0.95)), "output_tokens": 1}, context)
-    learned = memory._books.correction("claude-opus-4-5", lambda _: ())
+    learned = memory._books.correction("claude-opus-4-5")
     assert factor(learned) == pytest.approx(0.95, abs=0.001)
 
 

@@ -31,8 +31,8 @@ def talk(first: int, last: int) -> list[dict]:
 def cards(memory) -> list[str]:
     """The cards that are stored."""
     with memory.store.read() as reader:
-        path = memory._path(reader, "t")[1]
-        return [page.card for page in reader.pages(path)]
+        row = reader.thread("t")
+        return [page.card for page in reader.pages(reader.path(row))]
 
 
 def test_each_new_page_is_asked_for_once_with_its_own_turns(tmp_path):
