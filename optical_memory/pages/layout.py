@@ -3,7 +3,7 @@
 turns -> `shape` (glyphs and pen positions) -> `broken` (lines, greedy) -> `Draft` (a page being filled)
 -> `Layout` (a page with every glyph in its place)
 
-Lengths along a line are in master pixels (`CELL` of them are one line pitch), so that breaking lines is
+Lengths along a line are in master pixels (`CELL` of them are the height of the letters), so that breaking lines is
 integer arithmetic; places on a finished page are in quarter pixels.
 """
 
@@ -217,9 +217,9 @@ class Box:
         """The box beside a gutter for numbers of `digits` digits. `ConfigError` if the sheet is too small."""
         font = face(style.face)
         digit = int(font.advance[font.glyph[ord("0")]])
-        left = MARGIN + -(-digit * (digits + 1) * style.pitch // CELL) + 1 + RULE + 1
-        room = (sheet.width - MARGIN - left) * CELL // style.pitch
-        rows = (sheet.height - 2 * TOP) // style.pitch
+        left = MARGIN + -(-digit * (digits + 1) * style.cell // CELL) + 1 + RULE + 1
+        room = (sheet.width - MARGIN - left) * CELL // style.cell
+        rows = (sheet.height - 2 * TOP + style.gap) // style.pitch
         if rows < 1 or room < (LEAST_DIGITS * 3 // 2 if style.scripts else LEAST_DIGITS) * digit:
             raise ConfigError(f"Sheet {sheet.key} is too small for text of {style.pitch} pixels: use a larger one")
         return cls(left, rows, room)
@@ -253,7 +253,7 @@ class Draft:
         """Pixels: the lines in use, rounded up to the sheet's step; the full height where it is not cropped."""
         if not self.sheet.crop:
             return self.sheet.height
-        used = 2 * TOP + (self.line + 1) * self.style.pitch
+        used = 2 * TOP + (self.line + 1) * self.style.pitch - self.style.gap
         return min(self.sheet.height, -(-used // self.sheet.step) * self.sheet.step)
 
     def put(self, turn: TurnText, text: Shape, start: int) -> int:
@@ -342,7 +342,7 @@ class Draft:
         sizes = [end - start for _, start, end, _, _ in self.pieces]
         glyphs, runs = self._glyphs()
         pens = [pen + s.pens(start, end) for s, start, end, _, pen in self.pieces]
-        place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.pitch)
+        place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.cell)
         return Layout(
             self.turns[0], self.turns[-1], self.sheet.width, self.height, self.style, self.chars,
             self.missing, self.box.left, self.gutter, glyphs, place,
@@ -367,7 +367,7 @@ _missing = lru_cache(maxsize=8)(lacking)  # a turn that is cut over pages asks o
 
 
 def _quarters(pens: Ints, size: int) -> NDArray[np.int32]:
-    """Master pixels to the nearest quarter of a page pixel, at a line pitch of `size` pixels."""
+    """Master pixels to the nearest quarter of a page pixel, for letters `size` pixels high."""
     return ((pens * (size * PHASES) + CELL // 2) // CELL).astype(np.int32)
 
 
@@ -376,7 +376,7 @@ def with_labels(page: Layout) -> tuple[NDArray[np.int32], NDArray[np.int32], NDA
     plain = replace(page.style, bold=False)
     shapes = [(shape(label, plain), line) for line, label in page.gutter.items()]
     glyphs = [page.glyphs, *(s.glyphs for s, _ in shapes)]
-    x = [page.x, *(MARGIN * PHASES + _quarters(s.edge[:-1], page.style.pitch) for s, _ in shapes)]
+    x = [page.x, *(MARGIN * PHASES + _quarters(s.edge[:-1], page.style.cell) for s, _ in shapes)]
     line = [page.line, *(np.full(len(s.glyphs), at, np.int32) for s, at in shapes)]
     return np.concatenate(glyphs), np.concatenate(x), np.concatenate(line)
 

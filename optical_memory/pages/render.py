@@ -48,14 +48,13 @@ def render_page(page: Layout, *, bits: Literal[8, 4] = 8) -> bytes:
 
 def pixels(page: Layout) -> NDArray[np.uint8]:
     """The page as height x width grey values, 255 is paper."""
-    size, width = page.style.pitch, page.width
+    size, pitch, width = page.style.cell, page.style.pitch, page.width
     rows = int(page.line.max(initial=0)) + 1
     words = _inked(page, shades(page.style.face, size), rows * width)
     image = np.full((page.height, width), 255, np.uint8)
-    text = image[TOP : TOP + rows * size].reshape(rows, size, width)
     for row in range(size):
         ink = words[row // 8].view(np.uint8).reshape(rows, width, 8)[:, :, row % 8]
-        text[:, row, :] -= 3 * np.minimum(ink, LEVELS)
+        image[TOP + row : TOP + row + (rows - 1) * pitch + 1 : pitch] -= 3 * np.minimum(ink, LEVELS)
     image[:, page.left - 2] = RULE_GREY
     return image
 
@@ -88,7 +87,7 @@ def _columns(
         return starts, counts, columns
     there = runs >= 0
     used, index = np.unique(runs[there] * PHASES + phase[there], return_inverse=True)
-    pieces = [run_columns(page.runs[n // PHASES], page.style.pitch, n % PHASES) for n in used.tolist()]
+    pieces = [run_columns(page.runs[n // PHASES], page.style.cell, n % PHASES) for n in used.tolist()]
     widths = np.array([piece.shape[1] for piece in pieces], np.int64)
     starts[there] = (columns.shape[1] + np.cumsum(widths) - widths)[index]
     counts[there] = widths[index]

@@ -66,7 +66,7 @@ def test_styles_are_as_dense_as_their_area_says():
     sheet = Sheet(924, 1932, 28)
     held = {
         key: layout(text, Style.of(key), sheet)[0].chars
-        for key in ("sans9", "slim9", "narrow9", "wide6", "tall6", "sans6")
+        for key in ("sans9", "slim9", "narrow9", "wide6", "tall6", "sans6", "sans8g1", "narrow12g3")
     }
     base = held["sans9"] * Style.of("sans9").area
     assert all(held[key] * Style.of(key).area == pytest.approx(base, rel=0.03) for key in held)

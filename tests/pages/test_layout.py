@@ -21,7 +21,9 @@ anything = st.text(st.characters(exclude_categories=()), max_size=400)
 turns = st.lists(anything, min_size=1, max_size=12).map(
     lambda texts: [TurnText(n, "user" if n % 2 else "assistant", text) for n, text in enumerate(texts, 1)]
 )
-styles = st.builds(Style, st.integers(5, 24), st.sampled_from(("sans", "narrow", "wide")), st.booleans())
+styles = st.builds(
+    Style, st.integers(5, 24), st.sampled_from(("sans", "narrow", "wide")), st.booleans(), gap=st.integers(0, 3)
+)
 sheets = st.builds(Sheet, st.integers(448, 900), st.integers(60, 500), st.sampled_from((1, 28, 32)), st.booleans())
 
 
@@ -45,7 +47,7 @@ def test_glyphs_stay_in_the_box_and_never_share_a_place(turns, style, sheet):
         ends = page.x + font.advance[page.glyphs] * style.size * PHASES // 160
         assert page.x.min() >= page.left * PHASES
         assert ends.max() <= (page.width - MARGIN) * PHASES + 1
-        assert MARGIN + (page.line.max() + 1) * style.size <= page.height
+        assert MARGIN + (page.line.max() + 1) * (style.size + style.gap) - style.gap <= page.height
         inked = font.regular.codes[page.glyphs % font.count] != ord(" ")
         places = page.line[inked].astype(np.int64) * page.width + (page.x[inked] >> 2)
         assert len(np.unique(places)) == len(places)

@@ -73,6 +73,31 @@ def test_letters_at_seven_pixels_look_like_this():
     same(drawn("Hg_", 7, 16), GOLDEN_7)
 
 
+@pytest.mark.parametrize("gap", [1, 2, 3])
+@pytest.mark.parametrize("crop", [True, False])
+def test_a_gap_moves_lines_apart_and_changes_nothing_else(gap, crop):
+    """Same letters on the same lines; between them only paper and the rule; a full page still ends in its sheet."""
+    turns = [TurnText(1, "user", "Hjgpqy_ÅÊ|" * 90)]
+    close = layout(turns, Style(9), SHEET)[0]
+    apart = layout(turns, Style(9, gap=gap), Sheet(448, 448, 1, crop=crop))[0]
+    rows = int(close.line.max()) + 1
+    assert rows > 5
+    assert apart.lines() == close.lines()
+    tight, open_ = pixels(close), pixels(apart)
+    assert not crop or len(open_) == 2 * TOP + rows * 9 + (rows - 1) * gap
+    for line in range(rows):
+        top = TOP + line * (9 + gap)
+        assert (open_[top : top + 9] == tight[TOP + line * 9 : TOP + (line + 1) * 9]).all()
+        assert (np.delete(open_[top + 9 : top + 9 + gap], apart.left - 2, axis=1) == 255).all()
+
+
+def test_a_page_with_gaps_is_filled_to_its_last_line():
+    sheet = Sheet(448, 2 * TOP + 10 * 9 + 9, crop=False)  # ten lines of nine pixels, nine gaps of one
+    page = layout([TurnText(1, "user", "word " * 2000)], Style(9, gap=1), sheet)[0]
+    assert int(page.line.max()) == 9
+    assert (pixels(page)[-1 - TOP - 8 : -TOP] < 255).any(axis=1).all()
+
+
 def test_narrow_letters_are_the_same_at_nine_tenths_of_their_width():
     wide, narrow = (
         layout([TurnText(1, "user", "minimum " * 2)], Style(20, face), SHEET)[0] for face in ("sans", "narrow")

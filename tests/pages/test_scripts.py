@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import unicodedata
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -208,10 +209,19 @@ def test_emoji_are_drawn_at_the_pitch_of_the_page():
 
 
 def test_styles_with_other_scripts_have_names_and_bounds():
-    for style in (Style(9, "narrow", True, "s", 14), Style(9, scripts="e"), Style(9, scripts="s"), Style(9)):
+    styles = (Style(9, "narrow", True, "s", 14), Style(9, scripts="e"), Style(9, scripts="s"), Style(9))
+    for style in (*styles, *(replace(style, gap=gap) for style in styles for gap in (1, 3))):
         assert Style.of(style.key) == style
     assert Style(9, "narrow", True, "s", 14).key == "narrow9bs14"
-    for wrong in ({"scripts": "x"}, {"raised": 14}, {"scripts": "s", "raised": 8}, {"scripts": "s", "raised": 99}):
+    assert Style(9, "narrow", True, "s", 14, gap=2).key == "narrow9bg2s14"
+    for wrong in (
+        {"gap": 4},
+        {"gap": -1},
+        {"scripts": "x"},
+        {"raised": 14},
+        {"scripts": "s", "raised": 8},
+        {"scripts": "s", "raised": 99},
+    ):
         with pytest.raises(ConfigError):
             Style(9, **wrong)
 

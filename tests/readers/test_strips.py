@@ -13,12 +13,13 @@ from optical_memory.readers.strips import grey, lines, served
 SHEET = Sheet(924, 1680, 28)
 
 
+@pytest.mark.parametrize("gap", [0, 1, 2])
 @pytest.mark.parametrize("size", range(5, 25))
-def test_every_line_of_a_page_is_found_at_its_pitch(size: int) -> None:
-    page = sheetful(2, 1, Style(size), SHEET)
+def test_every_line_of_a_page_is_found_at_its_pitch(size: int, gap: int) -> None:
+    page = sheetful(2, 1, Style(size, gap=gap), SHEET)
     found = lines(grey(render_page(page.page)))
     assert len(found) == len(page.page.lines())
-    assert {line.shape[0] for line in found} <= {size - 1, size, size + 1}
+    assert {line.shape[0] for line in found} <= set(range(size - 1, size + gap + 2))
 
 
 def test_lines_between_blank_rows_are_cut_there() -> None:
