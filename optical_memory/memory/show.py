@@ -46,7 +46,8 @@ class Shown:
         told, found = self._recollected(reader, view, query, slice_)
         segments = view.segments(told)
         images = self._pictures(reader, view, segments)
-        turns = {n: list(messages) for n, messages in mine.items()} | self._texts(reader, view.path, segments, mine)
+        own = _whole(reader, view, mine) if mine else {}
+        turns = {n: list(messages) for n, messages in own.items()} | self._texts(reader, view.path, segments, own)
         messages = assemble(
             segments, lambda s: images.get((s.turns, s.look), ()), lambda n: turns.get(n, ()), view.plan.floor
         )
@@ -100,6 +101,17 @@ class Shown:
             encoded = tuple(base64.b64encode(png).decode() for png in images)
             found[segment.turns, segment.look] = self._images.put(view.key(segment), encoded)
         return {drawn: images for drawn, images in found.items() if images}
+
+
+def _whole(reader: Reader, view: View, mine: Mapping[int, Sequence[Any]]) -> dict[int, Sequence[Any]]:
+    """The caller's own turns but for those of which it holds a part: a tool's result may have come without its call.
+
+    Of what is sealed only the first can be one, where the host has cut off what came before.
+    """
+    first = min(mine, default=0)
+    rows = [*view.state.fresh, *(reader.turns(view.path, first, first) if first <= view.plan.through else ())]
+    stored = {turn.number: turn.messages for turn in rows}
+    return {number: own for number, own in mine.items() if len(own) == stored.get(number, len(own))}
 
 
 def _drawn(reader: Reader, view: View, segment: Segment) -> pictures.PNGs:

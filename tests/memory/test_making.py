@@ -1,0 +1,63 @@
+"""A context is made of the messages that its caller holds now, and what a caller does with it stays with that caller."""
+
+from __future__ import annotations
+
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "s"}
+
+
+def test_a_callers_own_messages_are_used_even_where_nothing_new_was_said(make):
+    """A message that lost its reasoning is the same message; what is sent is the one that was handed over last."""
+    memory = make()
+    talk = [HumanMessage("look", id="h1"), AIMessage([THOUGHT, {"type": "text", "text": "yes"}], id="a1")]
+    bare = [talk[0], AIMessage("yes", id="a1")]
+    assert memory.project(talk, thread="t").messages[1].content == talk[1].content
+    assert memory.project(bare, thread="t").messages[1] is bare[1]
+    assert memory.context("t").messages[1].content == talk[1].content
+    assert memory.project(talk, thread="t").messages[1] is talk[1]
+
+
+def test_a_change_to_a_context_does_not_show_in_the_next_one(make):
+    """Clients mark blocks in place: neither the words nor the pages of later calls may change by it."""
+    memory = make(budget=1_000)
+    blocks = [{"type": "text", "text": "We land in Oslo on the 14th."}]
+    talk = [HumanMessage(f"{n} " + "of many words, again and again, " * 9, id=f"m{n}") for n in range(30)]
+    memory.remember("t", [*talk, HumanMessage(blocks, id="last")])
+    made = [memory.context("t") for _ in range(3)]
+    assert any(isinstance(m.content, list) for m in made[0].messages[:-1])
+    for number, context in enumerate(made):
+        for message in context.messages:
+            if isinstance(message.content, list):
+                message.content[-1]["cache_control"] = number
+    assert "cache_control" not in str(memory.context("t").messages)
+    memory.remember("t", [HumanMessage("and back on the 20th", id="more")])
+    assert "cache_control" not in str(memory.context("t").messages)
+
+
+def test_a_turn_of_which_the_caller_holds_a_part_is_shown_whole(make):
+    """A tool's result alone is no turn: its call comes from the store."""
+    memory = make()
+    call = AIMessage("", tool_calls=[{"name": "weather", "args": {}, "id": "c1"}], id="a1")
+    memory.remember("t", [HumanMessage("Oslo?", id="h1"), call])
+    context = memory.project([ToolMessage("sunny", tool_call_id="c1", id="r1")], thread="t")
+    assert [m.type for m in context.messages] == ["human", "ai", "tool"]
+
+
+def test_a_number_that_no_turn_has_is_looked_for_in_the_text(make):
+    """Ids are often bare numbers."""
+    memory = make()
+    memory.remember("t", [("user", "my order is 4471"), ("assistant", "noted"), ("user", "and 20-22 of May")])
+    assert [hit.turn for hit in memory.recall("t", "4471")] == [1]
+    assert [hit.turn for hit in memory.search("t", "20-22")] == [3]
+    assert [hit.turn for hit in memory.recall("t", "2-3")] == [2, 3]
+
+
+def test_forgetting_a_thread_leaves_what_is_known_of_the_calls_of_others(make):
+    """The next call of another thread still counts what it shares with the call before."""
+    memory = make()
+    for thread in ("one", "other"):
+        memory.project([HumanMessage("hello", id=f"{thread}1")], thread=thread)
+    memory.forget("one")
+    memory.project([HumanMessage("hello", id="other1"), AIMessage("hi", id="other2")], thread="other")
+    assert memory._books.waiting("other")[-1].prefix > 0
