@@ -5,168 +5,35 @@ from __future__ import annotations
 import contextlib
 import http.server
 import re
-import shutil
-import socket
 import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from optical_memory import OpticalMemory
-from optical_memory.inspection.web import make_app
 from optical_memory.inspection.web.shapes import slug
-from tests.inspection.conftest import BUDGET, MODEL, talk
+from tests.slow.viewer import (
+    THREAD,
+    browser,
+    database,
+    entered,
+    expect,
+    looking,
+    memory,
+    press_until,
+    running,
+    shared,
+    template,
+    viewer,
+    window,
+)  # fmt: skip
 from tests.web.routes import addresses
-from tests.web.test_hostile import ATTACKS, NAME
+from tests.web.test_hostile import NAME
 
 pytestmark = pytest.mark.slow
 
-sync_api = pytest.importorskip("playwright.sync_api", reason='pip install "optical-memory[browser]"')
+__all__ = ["browser", "database", "looking", "memory", "shared", "template", "viewer", "window"]
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install "optical-memory[browser]"')
-uvicorn = pytest.importorskip("uvicorn", reason='pip install "optical-memory[web]"')
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("apt-get install chromium fonts-dejavu-core", allow_module_level=True)
-
-expect = sync_api.expect
-ARGS = [
-    "--no-sandbox",  # tests may run as root
-    "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-    "--host-resolver-rules=MAP rebind.example 127.0.0.1, MAP evil.example 127.0.0.1",
-]  # fmt: skip
 RULES = {"resultTypes": ["violations"], "preload": False, "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-THREAD = "harbour"
-
-
-# --------------------------------------------------------------------------------------------- servers and windows
-
-
-class Viewer:
-    """A viewer that runs, and what it answered: (method, path, status)."""
-
-    def __init__(self, db: Path, **options: bool) -> None:
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.base = f"http://127.0.0.1:{self.port}"
-        self.gate = make_app(str(db), hosts={f"127.0.0.1:{self.port}"}, port=self.port, **options)
-        self.answered: list[tuple[str, str, int]] = []
-        config = uvicorn.Config(self._noting, log_level="error", lifespan="off", ws="none", interface="asgi3")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}, daemon=True)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-
-    async def _noting(self, scope, receive, send) -> None:
-        async def noted(message):
-            if message["type"] == "http.response.start":
-                self.answered.append((scope["method"], scope["path"], message["status"]))
-            await send(message)
-
-        await self.gate(scope, receive, noted)
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join()
-        self.gate.close()
-        self.listener.close()
-
-
-class Window:
-    """A page of the browser: what went wrong in it and whom it asked."""
-
-    def __init__(self, browser, viewer: Viewer, **options) -> None:
-        self.viewer, self.context = (
-            viewer,
-            browser.new_context(**({"viewport": {"width": 1200, "height": 900}} | options)),
-        )
-        self.page = self.context.new_page()
-        self.errors: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
-        self.page.on("dialog", lambda d: (self.errors.append(f"dialog {d.message}"), d.dismiss()))
-        self.page.on("request", lambda r: self.asked.append(r.url))
-
-    def enter(self) -> Window:
-        self.viewer.gate.token = self.viewer.gate.token or "again"
-        self.page.goto(f"{self.viewer.base}/enter?token={self.viewer.gate.token}")
-        self.page.wait_for_url(self.viewer.base + "/")
-        return self
-
-    def go(self, path: str):
-        return self.page.goto(self.viewer.base + path)
-
-    def clean(self) -> None:
-        """Nothing was logged, and nobody but the viewer was asked."""
-        assert self.errors == []
-        assert {u for u in self.asked if not u.startswith(self.viewer.base + "/")} == set()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
-    """A faded thread, and one whose name and every text is an attack."""
-    file = tmp_path_factory.mktemp("viewer") / "template.db"
-    with OpticalMemory(file, model=MODEL, budget=BUDGET) as memory:
-        memory.remember(THREAD, talk(60))
-        context = memory.project([], thread=THREAD)
-        memory.observe(
-            {"input_tokens": context.tokens, "output_tokens": 9, "total_tokens": context.tokens + 9}, context
-        )
-        memory.remember(NAME, [("user" if n % 2 else "assistant", f"{a} {n}") for n, a in enumerate(ATTACKS)])
-        memory.context(NAME)
-    return file
-
-
-@pytest.fixture(scope="module")
-def shared(template: Path) -> Iterator[Viewer]:
-    """A viewer for those who only look."""
-    started = Viewer(template)
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def looking(browser, shared: Viewer) -> Iterator[Window]:
-    made = Window(browser, shared).enter()
-    yield made
-    made.context.close()
-
-
-@pytest.fixture
-def database(template: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copyfile(template, tmp_path / "memory.db"))
-
-
-@pytest.fixture
-def viewer(database: Path) -> Iterator[Viewer]:
-    started = Viewer(database)
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def window(browser, viewer: Viewer) -> Iterator[Window]:
-    made = Window(browser, viewer).enter()
-    yield made
-    made.context.close()
-
-
-@pytest.fixture
-def memory(database: Path) -> Iterator[OpticalMemory]:
-    with OpticalMemory(database, model=MODEL, budget=BUDGET) as opened:
-        yield opened
 
 
 # --------------------------------------------------------------------------------------------- looking
@@ -178,21 +45,20 @@ PANES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 700)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 700), ("light", 400)])
 def test_every_pane_is_sound_and_accessible(browser, shared, scheme, width):
     """No console message, no request elsewhere, nothing serious for axe, no sideways scrolling, in light and dark, wide and narrow."""
     options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}, "reduced_motion": "reduce"}
-    window = Window(browser, shared, **options).enter()
-    serious: list[tuple[str, str, str]] = []
-    for path in PANES:
-        assert window.go(path).status == 200, path
-        found = axe.Axe().run(window.page, options=RULES).response["violations"]
-        bad = [v for v in found if v["impact"] in ("serious", "critical")]
-        serious += [(path, v["id"], v["nodes"][0]["html"][:160], v["nodes"][0]["any"][0]["message"]) for v in bad]
-        assert window.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-    assert serious == []
-    window.clean()
-    window.context.close()
+    serious: list[tuple[str, ...]] = []
+    with entered(browser, shared, **options) as window:
+        for path in PANES:
+            assert window.go(path).status == 200, path
+            found = axe.Axe().run(window.page, options=RULES).response["violations"]
+            bad = [v for v in found if v["impact"] in ("serious", "critical")]
+            serious += [(path, v["id"], v["nodes"][0]["html"][:160], v["nodes"][0]["any"][0]["message"]) for v in bad]
+            assert window.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert serious == []
+        window.clean()
 
 
 def test_a_page_is_shown_at_its_true_pixels(looking):
@@ -237,26 +103,25 @@ def test_panes_change_without_a_reload_and_the_way_back_works(looking):
     looking.clean()
 
 
-def test_reading_works_without_a_script(browser, shared, looking):
+def test_reading_works_without_a_script(browser, shared):
     """Threads, turns, tiers, the slider with its button, the next call and search, with JavaScript switched off."""
-    quiet = Window(browser, shared, java_script_enabled=False)
-    quiet.context.add_cookies(looking.context.cookies())
-    quiet.go("/")
-    quiet.page.get_by_role("link", name="harbour").first.click()
-    quiet.page.locator("#t58 a").click()
-    expect(quiet.page.locator("#detail-title")).to_contain_text("Turn 58")
-    quiet.page.locator(".tiers a", has_text="vivid").click()
-    expect(quiet.page.locator(".sheet img").first).to_be_visible()
-    expect(quiet.page.locator(".js:visible")).to_have_count(0)
-    quiet.page.locator("noscript").first.wait_for(state="attached")
-    quiet.go("/t/harbour/turn/5?after=200")
-    expect(quiet.page.locator("#look")).to_contain_text("By the schedule")
-    quiet.page.get_by_role("link", name="Next call").click()
-    expect(quiet.page.locator(".message").first).to_be_visible()
-    quiet.page.get_by_label("Search all threads").fill("order 30")
-    quiet.page.keyboard.press("Enter")
-    expect(quiet.page.locator(".hits li").first).to_be_visible()
-    quiet.context.close()
+    with entered(browser, shared, java_script_enabled=False) as quiet:
+        quiet.page.get_by_role("link", name="harbour").first.click()
+        quiet.page.locator("#t58 a").click()
+        expect(quiet.page.locator("#detail-title")).to_contain_text("Turn 58")
+        quiet.page.locator(".tiers a", has_text="vivid").click()
+        expect(quiet.page.locator(".sheet img").first).to_be_visible()
+        expect(quiet.page.locator(".js:visible")).to_have_count(0)
+        quiet.page.get_by_role("button", name="Look").click()
+        expect(quiet.page.locator("#look")).to_contain_text("as it is shown now")
+        quiet.go("/t/harbour/turn/5?after=200")
+        expect(quiet.page.locator("#look")).to_contain_text("By the schedule")
+        quiet.page.get_by_role("link", name="Next call").click()
+        expect(quiet.page.locator(".message").first).to_be_visible()
+        quiet.page.get_by_label("Search all threads").fill("order 30")
+        quiet.page.keyboard.press("Enter")
+        expect(quiet.page.locator(".hits li").first).to_be_visible()
+        quiet.clean()
 
 
 # --------------------------------------------------------------------------------------------- changing
@@ -277,6 +142,7 @@ def test_pin_and_unpin_ask_and_do(window, memory):
     window.page.get_by_role("link", name="Unpin…").last.click()
     window.page.get_by_role("button", name="Unpin", exact=True).click()
     expect(window.page.locator("#t5 .pinned")).to_have_count(0)
+    assert window.posted() == ["/t/harbour/pin", "/t/harbour/unpin"]  # what was cancelled asked for nothing
     window.clean()
 
 
@@ -313,15 +179,6 @@ def test_a_step_is_taken_and_taken_back(window, memory):
     expect(window.page.locator(".steps li").first).to_contain_text("taken back")
     assert memory.steps(THREAD)[-1].undone
     window.clean()
-
-
-def press_until(page, selector: str, most: int = 120) -> None:
-    """Tab until this element has the focus."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if page.evaluate("s => document.activeElement.matches(s)", selector):
-            return
-    raise AssertionError(f"{selector} cannot be reached with the keyboard")
 
 
 def test_everything_can_be_done_with_the_keyboard(window, memory):
@@ -387,39 +244,14 @@ def test_everything_can_be_done_with_the_keyboard(window, memory):
     window.clean()
 
 
-def test_who_tabs_on_while_a_pane_is_fetched_stays_where_he_is(window):
-    """The answer takes the place of the pane with the slider in it, and the slider still has the focus and still moves."""
-    window.go("/t/harbour/turn/59")
-    page, held = window.page, []
-
-    def hold(route) -> None:
-        held.append(route)
-
-    page.route("**/turn/59?*tier=*", hold)
-    press_until(page, ".tiers a")
-    page.evaluate("document.getElementById('after').dataset.old = ''")
-    with page.expect_request("**/turn/59?*tier=*"):
-        page.keyboard.press("Enter")
-    press_until(page, "#after")
-    held[0].continue_()
-    expect(page.locator("#after[data-old]")).to_have_count(0)
-    assert page.evaluate("document.activeElement.id") == "after"
-    page.keyboard.press("End")
-    expect(page.locator("#look")).to_contain_text("By the schedule")
-    window.clean()
-
-
 def test_a_read_only_viewer_offers_no_change(browser, database):
     """Nothing to choose, pin, forget, fade or take back."""
-    viewer = Viewer(database, read_only=True)
-    window = Window(browser, viewer).enter()
-    for path in ("/t/harbour", "/t/harbour/turn/5", "/t/harbour/fading", "/t/harbour/log"):
-        window.go(path)
-        assert window.page.locator("[data-ask]:visible, .pick").count() == 0
-        expect(window.page.get_by_text("read-only")).to_be_visible()
-    window.clean()
-    window.context.close()
-    viewer.stop()
+    with running(database, read_only=True) as viewer, entered(browser, viewer) as window:
+        for path in ("/t/harbour", "/t/harbour/turn/5", "/t/harbour/fading", "/t/harbour/log"):
+            window.go(path)
+            assert window.page.locator("[data-ask]:visible, .pick").count() == 0
+            expect(window.page.get_by_text("read-only")).to_be_visible()
+        window.clean()
 
 
 # --------------------------------------------------------------------------------------------- hostile
@@ -445,21 +277,22 @@ def test_stored_attacks_do_not_run(looking):
         assert looking.page.locator("iframe, object, embed, style").count() == 0
     looking.go(f"{at}/turn/140")
     looking.page.keyboard.press("j")
-    looking.page.wait_for_timeout(300)
+    expect(looking.page.locator("#detail-title")).to_contain_text("Turn 139")
     looking.clean()
 
 
 def test_an_inline_script_would_not_run_even_if_it_got_in(looking):
     """The policy is the second wall: a handler and a script put into the page by hand do nothing."""
-    looking.page.evaluate(
-        "document.body.insertAdjacentHTML('beforeend', '<img src=/nowhere.png onerror=\"window.ran = 1\">')"
-    )
-    looking.page.evaluate(
-        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 2'}))"
-    )
-    looking.page.wait_for_timeout(200)
-    assert looking.page.evaluate("window.ran") is None
-    assert any("Content Security Policy" in e for e in looking.errors)
+    page, policy = looking.page, "Content Security Policy"
+    with page.expect_console_message(lambda m: policy in m.text):
+        page.evaluate(
+            "document.body.insertAdjacentHTML('beforeend', '<img src=/nowhere.png onerror=\"window.ran = 1\">')"
+        )
+    with page.expect_console_message(lambda m: policy in m.text):
+        page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 2'}))"
+        )
+    assert page.evaluate("window.ran") is None
 
 
 def test_a_rebound_name_reads_and_changes_nothing(window, viewer, memory):

@@ -7,13 +7,34 @@ document.documentElement.classList.add("scripted");
 
 // ---------------------------------------------------------------- pieces of pages
 
-let asking = null; // the request whose answer is still wanted; an older one is let go
+// For each kind of piece the one request whose answer is still wanted. An answer that comes late must never stand under the
+// heading of another turn, so whoever opens something else lets go of what was asked before.
+const asking = new Map();
+const MOMENT = "One moment…";
+
+function letGo(...names) {
+  for (const name of names) {
+    asking.get(name)?.abort();
+    asking.delete(name);
+  }
+}
 
 async function piece(address, name) {
-  if (asking) asking.abort();
-  asking = new AbortController();
-  const answer = await fetch(address, { headers: { "optical-pane": name }, signal: asking.signal });
-  return { ok: answer.ok, html: await answer.text() };
+  letGo(name);
+  const mine = new AbortController();
+  asking.set(name, mine);
+  const patience = setTimeout(() => tell(MOMENT), 600);
+  try {
+    const answer = await fetch(address, { headers: { "optical-pane": name }, signal: mine.signal });
+    return { ok: answer.ok, html: await answer.text() };
+  } catch (error) {
+    if (error.name !== "AbortError") location.assign(address); // the browser says best what is wrong
+    return null;
+  } finally {
+    clearTimeout(patience);
+    if (asking.get(name) === mine) asking.delete(name);
+    if (!asking.size && byId("said").textContent === MOMENT) tell("");
+  }
 }
 
 function put(element, html) {
@@ -21,7 +42,7 @@ function put(element, html) {
   const [focus, key] = [document.activeElement, element.contains(document.activeElement) && nameOf(document.activeElement)];
   element.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
   if (key && !focus.isConnected) {
-    // who has tabbed on while the answer was on its way stays where he is
+    // whoever has tabbed on while the answer was on its way keeps the focus
     [...element.querySelectorAll(focus.tagName)].find((e) => nameOf(e) === key)?.focus({ preventScroll: true });
   }
 }
@@ -32,29 +53,30 @@ function nameOf(element) {
 
 async function show(address, into, name) {
   into.classList.add("busy");
-  const patience = setTimeout(() => { byId("said").textContent = "One moment…"; }, 600);
-  try {
-    const got = await piece(address, name);
-    put(into, got.html);
-    return got.ok;
-  } catch (error) {
-    if (error.name === "AbortError") return false;
-    location.assign(address);
-    return false;
-  } finally {
-    clearTimeout(patience);
-    if (byId("said").textContent === "One moment…") byId("said").textContent = "";
-    into.classList.remove("busy");
-  }
+  const got = await piece(address, name);
+  if (got) put(into, got.html);
+  if (!asking.has(name)) into.classList.remove("busy");
+  return got?.ok;
 }
 
-async function openTurn(address, push) {
-  const detail = byId("detail");
-  if (!detail) return location.assign(address);
-  const done = await show(address, detail, "detail");
-  if (done && push) history.pushState({ turn: true }, "", address);
-  mark();
-  return undefined;
+// ---------------------------------------------------------------- turns
+
+let here = location.pathname + location.search; // without the place within the page
+
+async function openTurn(address) {
+  clearTimeout(resting); // the slider of the turn before has no more to say
+  letGo("look", "ask");
+  here = location.pathname + location.search;
+  mark(); // at once, so that the next key goes on from here
+  await show(address, byId("detail"), "detail");
+}
+
+function choose(address) {
+  if (!byId("detail")) { location.assign(address); return; }
+  // what nobody waited for is no way back
+  if (asking.has("detail")) history.replaceState(null, "", address);
+  else if (address !== location.href) history.pushState(null, "", address);
+  openTurn(address);
 }
 
 function pointAt(turn) {
@@ -65,48 +87,55 @@ function pointAt(turn) {
 }
 
 function mark() {
-  const here = location.pathname;
-  pointAt(Number(here.split("/turn/")[1]));
+  pointAt(Number(location.pathname.split("/turn/")[1]));
   for (const row of all(".turn")) {
     const link = row.querySelector("a");
-    const on = link.pathname === here;
+    const on = link.pathname === location.pathname;
     row.classList.toggle("chosen", on);
-    if (on) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
+    current(link, on);
   }
 }
 
 addEventListener("popstate", () => {
-  if (byId("detail") && location.pathname.includes("/turn/")) openTurn(location.href, false);
+  if (location.pathname + location.search === here) return; // a place within the page
+  if (byId("detail") && location.pathname.includes("/turn/")) openTurn(location.href);
   else location.reload();
 });
 
+addEventListener("beforeunload", () => letGo("detail", "look", "ask")); // a request that fails by leaving is no failure
+
 // ---------------------------------------------------------------- the slider and the zoom
 
-let waiting = 0;
+let resting = 0; // the timer of a slider that was moved
 
 function slide(input) {
   byId("after-out").textContent = Number(input.value).toLocaleString("en");
-  clearTimeout(waiting);
-  waiting = setTimeout(() => {
-    const address = `${input.form.getAttribute("action")}?after=${input.value}`;
-    show(address, byId("look"), "look").then((done) => done && follow());
+  clearTimeout(resting);
+  const turn = input.form.getAttribute("action");
+  if (turn !== location.pathname) return; // another turn is on its way, and brings a slider of its own
+  letGo("detail");
+  resting = setTimeout(async () => {
+    if (await show(`${turn}?after=${input.value}`, byId("look"), "look")) follow();
   }, 80);
 }
 
 function follow() {
   // the tier that the slider reached is the one that the row of tiers marks
-  const tier = document.querySelector("#look [data-tier]")?.dataset.tier;
-  for (const link of all(".tiers a")) {
-    const on = new URL(link.href).searchParams.get("tier") === tier;
-    if (on) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
-  }
+  const tier = document.querySelector("#look [data-tier]").dataset.tier;
+  for (const link of all(".tiers a")) current(link, new URL(link.href).searchParams.get("tier") === tier);
+  const below = byId("below");
+  below.hidden = below.dataset.says !== "source" && below.dataset.tier !== tier; // it was said of another tier
   for (const link of all(".tabs.small a")) {
+    current(link, !below.hidden && link.dataset.show === below.dataset.says);
     const to = new URL(link.href);
     to.searchParams.set("tier", tier);
     link.href = to.pathname + to.search;
   }
+}
+
+function current(link, on) {
+  if (on) link.setAttribute("aria-current", "true");
+  else link.removeAttribute("aria-current");
 }
 
 function zoom(button) {
@@ -143,10 +172,10 @@ function pick(box, range) {
     for (const other of boxes.slice(from, to + 1)) other.checked = box.checked;
   }
   lastPicked = box;
-  tell();
+  showPicked();
 }
 
-function tell() {
+function showPicked() {
   const numbers = picked();
   const bar = byId("chosen");
   if (!bar) return;
@@ -161,15 +190,27 @@ function tell() {
 
 function chooseNone() {
   for (const box of all(".pick:checked")) box.checked = false;
-  tell();
+  showPicked();
 }
+
+addEventListener("pageshow", showPicked); // the browser may have ticked boxes again
 
 // ---------------------------------------------------------------- dialogs and changes
 
 async function ask(address) {
   const got = await piece(address, "ask");
+  if (!got) return;
   put(byId("ask-body"), got.html);
   byId("ask").showModal();
+}
+
+function leave(form) {
+  if (byId("ask").open) byId("ask").close();
+  else location.assign(threadOf(form)); // the question is a page of its own
+}
+
+function threadOf(form) {
+  return form.getAttribute("action").replace(/\/\w+$/, "");
 }
 
 function body(form) {
@@ -181,29 +222,49 @@ function body(form) {
   return found;
 }
 
+async function post(form) {
+  try {
+    const answer = await fetch(form.getAttribute("action"), {
+      method: "POST",
+      headers: { "content-type": "application/json", "optical-memory": "viewer" },
+      body: JSON.stringify(body(form)),
+    });
+    if (answer.status === 401) return { error: "The viewer was started anew: open the link that it printed." };
+    return await answer.json();
+  } catch {
+    return { error: "The viewer does not answer: is it still running?" };
+  }
+}
+
 async function change(form) {
-  const answer = await fetch(form.getAttribute("action"), {
-    method: "POST",
-    headers: { "content-type": "application/json", "optical-memory": "viewer" },
-    body: JSON.stringify(body(form)),
-  });
-  const told = await answer.json().catch(() => ({ error: "The viewer does not answer: is it still running?" }));
-  if (!answer.ok) {
+  if (form.ariaBusy === "true") return; // clicked twice
+  form.ariaBusy = "true";
+  const told = await post(form);
+  if (told.error) {
+    form.ariaBusy = "false";
     form.querySelector(".wrong").textContent = told.error;
     return;
   }
   sessionStorage.setItem("said", told.done);
   if (told.whole) location.assign("/");
   else if (document.querySelector("[data-thread]")) location.reload();
-  else history.back();
+  else location.assign(threadOf(form));
+}
+
+byId("ask").addEventListener("cancel", (event) => {
+  if (document.querySelector("#ask [aria-busy=true]")) event.preventDefault(); // what is being done is not hidden
+});
+
+function tell(words) {
+  byId("said").textContent = words;
 }
 
 function said() {
   const words = sessionStorage.getItem("said");
   if (!words) return;
   sessionStorage.removeItem("said");
-  byId("said").textContent = words;
-  setTimeout(() => { byId("said").textContent = ""; }, 9000);
+  tell(words);
+  setTimeout(() => { if (byId("said").textContent === words) tell(""); }, 9000);
 }
 
 // ---------------------------------------------------------------- keys
@@ -217,7 +278,7 @@ function step(by) {
   const to = links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))];
   to.focus({ preventScroll: true });
   to.scrollIntoView({ block: "nearest" });
-  if (to.dataset.pane) openTurn(to.href, true);
+  if (to.dataset.pane) choose(to.href);
 }
 
 function goTo(path) {
@@ -235,7 +296,7 @@ const KEYS = {
   s: () => document.querySelector("[data-show=source]")?.click(),
   x: () => document.querySelector(".turn.chosen .pick")?.click(),
   "?": () => byId("help").showModal(),
-  Escape: chooseNone,
+  Escape: () => { letGo("ask"); chooseNone(); },
 };
 
 addEventListener("keydown", (event) => {
@@ -257,11 +318,11 @@ addEventListener("click", (event) => {
   const question = target.closest("a[data-ask]");
   if (target.closest(".pick")) pick(target, event.shiftKey);
   else if (target.closest("[data-zoom]")) zoom(target);
-  else if (target.closest("[data-close]")) byId("ask").close();
+  else if (target.closest("[data-close]")) leave(target.form);
   else if (target.id === "choose-none") chooseNone();
   else if (plain && target.closest("#help-link")) { event.preventDefault(); byId("help").showModal(); }
   else if (plain && question) { event.preventDefault(); ask(question.href); }
-  else if (plain && pane && byId("detail")) { event.preventDefault(); openTurn(pane.href, true); }
+  else if (plain && pane && byId("detail")) { event.preventDefault(); choose(pane.href); }
 });
 
 addEventListener("input", (event) => { if (event.target.id === "after") slide(event.target); });
