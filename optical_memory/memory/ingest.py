@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -183,11 +184,11 @@ def _walk(
 ) -> Alignment:  # fmt: skip
     """Go along list and store together until they part; `last` is what is stored right before."""
     places: list[PlacedMessage | None] = [None] * start
-    at = 0
+    at, by_id = 0, _by_external(stored)
     while len(places) < len(messages):
         message = messages[len(places)]
-        at = _jump(message, stored, at)
-        gone = _forgotten(messages[len(places) :], last, stored[at] if at < len(stored) else None)
+        at = _jump(message, by_id, at)
+        gone = _forgotten(messages, len(places), last, stored[at] if at < len(stored) else None)
         if gone:
             places += gone
             continue
@@ -195,6 +196,7 @@ def _walk(
             stored, at = _branched(reader, thread, last, message, len(messages)), 0
             if not stored:
                 break
+            by_id = _by_external(stored)
         last = stored[at]
         places.append(last)
         at += 1
@@ -203,26 +205,36 @@ def _walk(
 
 
 def _forgotten(
-    messages: Sequence[Message], last: PlacedMessage | None, following: PlacedMessage | None
+    messages: Sequence[Message], start: int, last: PlacedMessage | None, following: PlacedMessage | None
 ) -> list[PlacedMessage]:  # fmt: skip
-    """The places of the messages that belong to turns forgotten between two stored ones, where the list still holds them.
+    """The places of the messages from `start` on that belong to turns forgotten between `last` and `following`.
 
     Their numbers are missing in what is stored, and behind them the list goes on with what follows there. Nothing of a
     forgotten turn is kept by which it could be known otherwise, so the newest turn cannot be.
     """
     first = last.turn_number + 1 if last else 1
-    if following is None or first >= following.turn_number or following.hash == messages[0].hash:
+    if following is None or first >= following.turn_number or following.hash == messages[start].hash:
         return []
-    ahead = next((i for i, m in enumerate(messages[:LONGEST_HOLE]) if m.hash == following.hash), 0)
+    near = messages[start : start + LONGEST_HOLE]
+    ahead = next((i for i, m in enumerate(near) if m.hash == following.hash), 0)
     hole = replace(following, turn_number=first, position=0, external_id=None, hash="", chain="", turn_id=0, open=False)
     return [hole] * ahead
 
 
-def _jump(message: Message, stored: Sequence[PlacedMessage], at: int) -> int:
+def _by_external(stored: Sequence[PlacedMessage]) -> dict[str, list[int]]:
+    """Where in the list each of the host's ids is, ascending."""
+    found: dict[str, list[int]] = {}
+    for index, place in enumerate(stored):
+        if place.external_id:
+            found.setdefault(place.external_id, []).append(index)
+    return found
+
+
+def _jump(message: Message, by_id: Mapping[str, Sequence[int]], at: int) -> int:
     """The place of this message's id at or after `at` (the host has removed what lies between), else `at`."""
-    if message.id and at < len(stored) and stored[at].external_id != message.id:
-        return next((i for i in range(at, len(stored)) if stored[i].external_id == message.id), at)
-    return at
+    places = by_id.get(message.id or "", ())
+    following = bisect_left(places, at)
+    return places[following] if following < len(places) else at
 
 
 def _branched(

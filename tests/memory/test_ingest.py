@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 import uuid
 
 import pytest
@@ -279,3 +280,15 @@ def test_an_image_in_a_late_result_is_counted(make):
     memory.remember("late", messages[:2])
     memory.remember("late", messages[2:])
     assert memory.context("late").tokens == memory.context("together").tokens > 2_000
+
+
+def test_a_long_history_with_new_ids_each_time_is_known_in_linear_time(make):
+    """Four times as many messages take about four times as long: each was once looked for in all that followed."""
+    memory, took = make(), {}
+    for count in (500, 4_000):
+        memory.remember(str(count), fresh(talk(count)))
+        again = fresh(talk(count))
+        started = time.process_time()
+        assert memory.remember(str(count), again).added == 0
+        took[count] = time.process_time() - started
+    assert took[4_000] < 16 * took[500] + 0.05
