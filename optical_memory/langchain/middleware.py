@@ -28,7 +28,7 @@ from optical_memory.langchain.sizes import Reserved, message_counter
 from optical_memory.langchain.thinking import Bonds, thoughtless
 from optical_memory.langchain.tools import TOKENS, RecallMemory, messages_in
 from optical_memory.langchain.where import Place, Subagents, Thread, is_subagent, place
-from optical_memory.langchain.wire import Cache, family, wired
+from optical_memory.langchain.wire import Cache, family, model_name, wired
 from optical_memory.memory import Context, OpticalMemory
 from optical_memory.memory.assemble import stripped
 from optical_memory.messages import injected
@@ -99,8 +99,9 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
     automatic_recall  bring old turns that the newest message asks for back by themselves (`MemoryConfig.recall`)
     observe           note what the provider billed for each call, beside what was predicted
     subagents         "skip": an agent inside another graph keeps its plain messages; "isolate": a memory for its run
-    cache             how long Anthropic keeps what it has read ("5m", "1h"): breakpoints are set where the host has left
-                      room for them, with the life of the host's where it is seen; None sets none
+    cache             how long Anthropic keeps what it has read ("5m", "1h"). Breakpoints are set where the host has left
+                      room for them, and live as long as the host's own. GPT-5.6 and later get breakpoints too, and a
+                      `prompt_cache_key` for each thread if the host gives none. None sets none of these
     name              the middleware's name in the graph; deepagents puts one that is named "SummarizationMiddleware" in the
                       place of its own
     strict            raise errors of ours instead of failing open
@@ -258,7 +259,9 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         bound = binds(request.model)
         told = sendable(messages, thoughts=bound)
         told = self._bonds.loosened(_base(request), told, trusting) if bound else told
-        made = wired(request.override(model=thoughtless(request, told)), told, call.profile, self._cache)
+        made = wired(
+            request.override(model=thoughtless(request, told)), told, call.profile, self._cache, call.place.thread
+        )
         return Sent(made, told, call, context)
 
     def _call(self, request: ModelRequest[Any], share: float) -> Call | None:
@@ -427,11 +430,6 @@ def other_model(own: str | None, model: Any) -> str | None:
     """The name of a chat model that is known and not the memory's own: it gets a plan that it can read."""
     name = model_name(model)
     return name if own and name and bare_name(name) != bare_name(own) and known(name) else None
-
-
-def model_name(model: Any) -> str:
-    """The name by which a chat model calls its provider's; "" if it has none."""
-    return str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
 
 
 def _sees(model: Any) -> bool | None:

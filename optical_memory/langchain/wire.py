@@ -7,6 +7,7 @@ block, which the clients for Bedrock, Vertex, Mistral, Ollama and OpenAI-compati
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
 from optical_memory.cost import Profile, image_size
-from optical_memory.messages import SOURCE
+from optical_memory.messages import SOURCE, digest
 from optical_memory.planning.context import PREAMBLE
 
 Block = dict[str, Any]
@@ -23,6 +24,7 @@ Family = Literal["anthropic", "openai", "gemini", "plain"]
 
 BREAKPOINTS = 4  # Anthropic takes no more in a request
 LOOK_BACK = 20  # content blocks before a breakpoint in which Anthropic looks for what it has cached
+WRITES = 3  # breakpoints of a request at which OpenAI writes its cache, beside the one that it sets itself
 _HEADER = 64  # base64 characters that hold a PNG's width and height
 
 
@@ -36,13 +38,24 @@ def family(model: Any) -> Family:
     return "gemini" if kind == "chat-google-generative-ai" else "plain"
 
 
-def wired(request: Any, messages: Sequence[BaseMessage], profile: Profile, cache: Cache) -> Any:
-    """The request with these messages in the form of its model's provider; `profile` is that of the pages."""
+def model_name(model: Any) -> str:
+    """The name by which a chat model calls its provider's; "" if it has none."""
+    return str(getattr(model, "model_name", None) or getattr(model, "model", None) or "")
+
+
+def wired(request: Any, messages: Sequence[BaseMessage], profile: Profile, cache: Cache, thread: str = "") -> Any:
+    """The request with these messages in the form of its model's provider.
+
+    `profile` is that of the pages. `thread` names the conversation where a provider wants to know what belongs together.
+    """
     kind = family(request.model)
     if kind == "anthropic":
         return _for_anthropic(request, messages, cache)
-    form = {"openai": _openai_image, "gemini": _gemini_image}.get(kind)
-    return request.override(messages=_imaged(messages, form, profile) if form else list(messages))
+    if kind == "openai":
+        formed = _imaged(messages, _openai_image, profile)
+        marked = cache is not None and takes_breakpoints(request.model)
+        return _marked_for_openai(request, formed, thread) if marked else request.override(messages=formed)
+    return request.override(messages=_imaged(messages, _gemini_image, profile) if kind == "gemini" else list(messages))
 
 
 def ours(message: BaseMessage) -> bool:
@@ -78,6 +91,39 @@ def _openai_image(block: Block, level: str) -> Block:
     """The standard block loses `detail` on its way (langchain-openai 1.7); this one keeps it in both APIs."""
     url = f"data:{block['mime_type']};base64,{block['base64']}"
     return {"type": "image_url", "image_url": {"url": url, "detail": level}}
+
+
+_VERSION = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?!\d)")
+
+
+def takes_breakpoints(model: Any) -> bool:
+    """Does OpenAI cache this model's prompts at breakpoints only (GPT-5.6 and later)? By its name at OpenAI itself."""
+    found = _VERSION.match(model_name(model)) if model._llm_type == "openai-chat" else None
+    return found is not None and (int(found[1]), int(found[2] or 0)) >= (5, 6)
+
+
+def _marked_for_openai(request: Any, messages: list[BaseMessage], thread: str) -> Any:
+    """The request with breakpoints after the pages, where the call before ended, and after the system prompt.
+
+    OpenAI sets one at the tail by itself. These models read what they have cached up to a breakpoint only, and find it
+    reliably only under a key from the host: here one for each thread. (OpenAI's guide to prompt caching, November 2026.)
+    """
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    room, changed = WRITES - sum("prompt_cache_breakpoint" in b for b in _told(request, messages)), dict[str, Any]()
+    for place in (_pages_end(messages), _end_before(messages)):
+        if place is not None and room > 0:
+            messages, room = _with_mark(messages, *place, mark), room - 1
+    if room > 0 and (system := _marked_system(request.system_message, mark)) is not None:
+        changed["system_message"] = system
+    known = {**(getattr(request.model, "model_kwargs", None) or {}), **request.model_settings}
+    if thread and "prompt_cache_key" not in known:
+        changed["model_settings"] = {**request.model_settings, "prompt_cache_key": digest(thread)}
+    return request.override(messages=messages, **changed)
+
+
+def _told(request: Any, messages: Sequence[BaseMessage]) -> list[Any]:
+    """The content blocks of the system prompt and of all messages."""
+    return [b for m in [request.system_message, *messages] if m and isinstance(m.content, list) for b in m.content]
 
 
 def _gemini_image(block: Block, level: str) -> Block:
@@ -151,10 +197,8 @@ class Marks:
 def host_marks(request: Any, messages: Sequence[BaseMessage]) -> Marks:
     """The breakpoints that are in a request already."""
     tools = [_control(getattr(tool, "extras", tool)) for tool in request.tools]
-    system = request.system_message
-    blocks = [b for m in [system, *messages] if m and isinstance(m.content, list) for b in m.content]
     tail = _control(request.model_settings)
-    found = [c for c in (*tools, *map(_control, blocks), tail) if c]
+    found = [c for c in (*tools, *map(_control, _told(request, messages)), tail) if c]
     lives = tuple("1h" if c.get("ttl") == "1h" else "5m" for c in found)
     return Marks(lives, any(tools), bool(tail))
 
@@ -172,9 +216,9 @@ def _marked(request: Any, messages: list[BaseMessage], cache: str) -> Any:
         room -= 1
     place = _stable_end(messages)
     if place is not None and room > 0:
-        messages = _with_mark(messages, *place, control)
+        messages = _with_mark(messages, *place, {"cache_control": control})
         room -= 1
-    if room > 0 and (system := _marked_system(request.system_message, control)) is not None:
+    if room > 0 and (system := _marked_system(request.system_message, {"cache_control": control})) is not None:
         changed["system_message"] = system
     return request.override(messages=messages, **changed)
 
@@ -188,9 +232,22 @@ def _stable_end(messages: Sequence[BaseMessage]) -> Place | None:
     At the tail, Anthropic finds the tail of the call before if that is at most 20 blocks back. A round of many parallel
     calls is longer: then the end of the call before is marked itself.
     """
-    newest = next((i for i in range(len(messages) - 1, -1, -1) if messages[i].type == "ai"), 0)
-    if sum(len(_blocks(m)) or 1 for m in messages[newest:]) > LOOK_BACK:
-        return next(_markable(messages[:newest]), None)
+    if sum(len(_blocks(m)) or 1 for m in messages[_newest_answer(messages) :]) > LOOK_BACK:
+        return _end_before(messages)
+    return _pages_end(messages)
+
+
+def _end_before(messages: Sequence[BaseMessage]) -> Place | None:
+    """Where the messages of the call before ended: what stood there before the newest answer."""
+    return next(_markable(messages[: _newest_answer(messages)]), None)
+
+
+def _newest_answer(messages: Sequence[BaseMessage]) -> int:
+    return next((i for i in range(len(messages) - 1, -1, -1) if messages[i].type == "ai"), 0)
+
+
+def _pages_end(messages: Sequence[BaseMessage]) -> Place | None:
+    """The last page; where the memory shows none, the end of its messages before those of the talk."""
     mine = [i for i, m in enumerate(messages) if ours(m)]
     paged = [i for i in mine if any(map(_is_page, _blocks(messages[i])))]
     led = [i for i in mine if all(ours(m) for m in messages[: i + 1])]
@@ -206,7 +263,8 @@ def _markable(messages: Sequence[BaseMessage]) -> Iterator[Place]:
     for at in range(len(messages) - 1, -1, -1):
         blocks = _blocks(messages[at]) if messages[at].type in ("human", "tool") else []
         for index in range(len(blocks) - 1, -1, -1):
-            if blocks[index].get("type") != "text" or blocks[index].get("text"):
+            kind = blocks[index].get("type")
+            if kind in ("image", "image_url", "tool_result") or (kind == "text" and blocks[index].get("text")):
                 yield at, index
 
 
@@ -216,17 +274,17 @@ def _blocks(message: BaseMessage) -> list[Block]:
     return [{"type": "text", "text": b} if isinstance(b, str) else b for b in content]
 
 
-def _with_mark(messages: Sequence[BaseMessage], at: int, index: int, control: Block) -> list[BaseMessage]:
+def _with_mark(messages: Sequence[BaseMessage], at: int, index: int, mark: Block) -> list[BaseMessage]:
     """Copies of the messages, one of them with a breakpoint at one of its blocks."""
     blocks = _blocks(messages[at])
-    blocks[index] = {**blocks[index], "cache_control": control}
+    blocks[index] = {**blocks[index], **mark}
     return [*messages[:at], messages[at].model_copy(update={"content": blocks}), *messages[at + 1 :]]
 
 
-def _marked_system(system: SystemMessage | None, control: Block) -> SystemMessage | None:
+def _marked_system(system: SystemMessage | None, mark: Block) -> SystemMessage | None:
     """The system prompt with a breakpoint at its end; None if there is nothing to mark, or the host has marked it."""
     blocks = _blocks(system) if system is not None else []
     last = blocks[-1] if blocks else {}
-    if system is None or any(map(_control, blocks)) or last.get("type") != "text" or not last.get("text"):
+    if system is None or any(b.keys() & mark for b in blocks) or last.get("type") != "text" or not last.get("text"):
         return None
-    return system.model_copy(update={"content": [*blocks[:-1], {**last, "cache_control": control}]})
+    return system.model_copy(update={"content": [*blocks[:-1], {**last, **mark}]})

@@ -92,6 +92,55 @@ def test_anthropic_gets_answers_in_a_row_as_one(make, server):
     assert [b["text"] for b in blocks(answer)] == ["The ferry.", "And the barge."]
 
 
+API = pytest.mark.parametrize("api", ["openai-chat", "openai-responses"])
+
+
+def openai_talk(make, server, api: str, model: str, **options) -> tuple[list[dict], list[int]]:
+    """A talk whose last question is taken back for another one: each request, and what was read from the cache for it."""
+    memory, saver = make(model=model, budget=3_000), InMemorySaver()
+    runner = agent(CLIENTS[api](server, model=model), memory, checkpointer=saver, automatic_recall=False, **options)
+    talk(runner, 5)
+    back = runner.get_state(on("t")).config
+    talk(runner, 1, first=5)
+    runner.invoke(say("Something else: what is in the parts of order 1?"), back)
+    assert server.refused == []
+    with memory.store.read() as reader:
+        return [seen.payload for seen in server.seen], [c.cache_read for c in reader.usage(reader.thread("t").id)]
+
+
+def parts_of(payload) -> list[dict]:
+    """All content parts of a request to OpenAI."""
+    told = payload.get("messages") or payload["input"]
+    return [p for m in told if isinstance(m.get("content"), list) for p in m["content"]]
+
+
+@API
+def test_newer_openai_models_get_breakpoints_where_bytes_stay(make, server, api):
+    """GPT-5.6 reads its cache up to a breakpoint only: each call in a run reads the call before, another question the pages."""
+    payloads, read = openai_talk(make, server, api, "gpt-5.6-sol")
+    shown = parts_of(payloads[-1])
+    marked = [p for p in shown if "prompt_cache_breakpoint" in p]
+    assert [p["type"].removeprefix("input_").removesuffix("_url") for p in marked] == ["text", "image", "text"]
+    assert marked[1] is [p for p in shown if "image" in p["type"]][-1]
+    assert marked[2]["text"].startswith("Something else")
+    assert len({p["prompt_cache_key"] for p in payloads}) == 1
+    billed = [request.bill.tokens for request in server.seen]
+    grown = [read[n] / billed[n - 1] for n in range(1, 14, 2) if billed[n - 1] > 1_200]
+    assert sum(share > 0.9 for share in grown) >= len(grown) - 1 >= 4, "all but the call after a step"
+    assert read[12] > 1_024
+
+
+@API
+@pytest.mark.parametrize(("model", "options"), [("gpt-5.4", {}), ("gpt-5.6-sol", {"cache": None})])
+def test_models_that_know_no_breakpoints_and_hosts_that_want_none_get_none(make, server, api, model, options):
+    """Neither a breakpoint nor a key before GPT-5.6, or with `cache=None`, where nothing is read for another question."""
+    payloads, read = openai_talk(make, server, api, model, **options)
+    for payload in payloads:
+        assert "prompt_cache_key" not in payload
+        assert not any("prompt_cache_breakpoint" in p for p in parts_of(payload))
+    assert (read[12] > 1_024) == (model == "gpt-5.4")
+
+
 def test_a_round_of_many_parallel_calls_is_found_in_the_cache(make, server):
     """Thirty results are more than Anthropic looks back over: the end of the call before is marked itself."""
     memory = make(model=MODELS["anthropic"], budget=60_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from tests.langchain.servers.common import Bill, Image, Refused, chained, dumped, must, o200k, png_size
 
 Block = dict[str, Any]
+Charge = Callable[[Bill, Block, str], None]  # adds an item's tokens by a model to a bill
 NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 LEVELS = {"auto", "low", "high", "original"}
 IMAGES, BODY = 1_500, 512 * 2**20
@@ -18,7 +19,10 @@ IMAGES, BODY = 1_500, 512 * 2**20
 PATCHES = {
     "gpt-5.2": {"low": (2048, 6144), "high": (2048, 6144), "auto": (2048, 6144)},
     "gpt-5.4": {"low": (2048, 6144), "high": (2048, 2500), "original": (6000, 10_000), "auto": (2048, 2500)},
+    "gpt-5.6-sol": {"high": (2048, 2500), "original": (65_535, 30_000), "auto": (65_535, 30_000)},
 }
+BREAKPOINTS = ("gpt-5.6-sol",)  # whose prompts are cached at breakpoints, not wherever two are alike
+MARK = "prompt_cache_breakpoint"
 TILES = {"gpt-4o": (85, 170), "gpt-5": (70, 140), "gpt-5.1": (70, 140)}
 
 
@@ -71,6 +75,61 @@ def prefix_read(memory: set[str], told: Sequence[object], sizes: Sequence[int]) 
     return read // 128 * 128 if read >= 1024 else 0
 
 
+def cached(payload: Mapping[str, Any], memory: set[str], items: Sequence[Block], charge: Charge) -> int:
+    """Tokens that earlier requests have cached: of the longest common prefix, or up to a breakpoint; this one is cached too."""
+    if payload["model"] not in BREAKPOINTS:
+        return prefix_read(memory, items, [_alone(i, payload["model"], charge) for i in items])
+    told = [single for item in items for single in _singles(item)]
+    marks = [i for i, single in enumerate(told) if any(MARK in b for b in _parts(single))]
+    bare = [[payload.get("tools"), payload.get("prompt_cache_key")], *map(_unmarked, told)]
+    hashes = chained(bare)[1:]
+    hits = [i for i in {*marks, len(told) - 1} if hashes[i] in memory]
+    memory.update(hashes[i] for i in [*marks[-3:], len(told) - 1])
+    if not hits:
+        return 0
+    read = _tools_cost(payload) + sum(_alone(i, payload["model"], charge) for i in told[: max(hits) + 1])
+    return read if read >= 1024 else 0
+
+
+def _tools_cost(payload: Mapping[str, Any]) -> int:
+    return sum(o200k(dumped(tool)) for tool in payload.get("tools") or [])
+
+
+def _alone(item: Block, model: str, charge: Charge) -> int:
+    out = Bill()
+    charge(out, item, model)
+    return out.tokens
+
+
+def _key(item: Block) -> str:
+    return "content" if "content" in item else "output"
+
+
+def _singles(item: Block) -> list[Block]:
+    """An item for each of its parts; content that is one text is short for one part."""
+    whole = item.get(_key(item))
+    parts = [{"type": "text", "text": whole}] if isinstance(whole, str) else _parts(item)
+    return [item | {_key(item): [part]} for part in parts] or [item]
+
+
+def _unmarked(item: Block) -> Block:
+    parts = [{k: v for k, v in part.items() if k not in (MARK, "type")} for part in _parts(item)]
+    return item | {_key(item): parts} if parts else item
+
+
+def _parts(item: Block) -> list[Block]:
+    content = item.get(_key(item))
+    return content if isinstance(content, list) else []
+
+
+def _breakpoints(payload: Mapping[str, Any], items: Sequence[Block]) -> None:
+    """Only newer models know breakpoints, and only in one form."""
+    found = [b[MARK] for item in items for b in _parts(item) if MARK in b]
+    must(not found or payload["model"] in BREAKPOINTS, f"unknown parameter: {MARK}")
+    must(all(mark == {"mode": "explicit"} for mark in found), f"{MARK}: mode must be explicit")
+    must(len(payload.get("prompt_cache_key", "")) <= 64, "prompt_cache_key: longer than 64")
+
+
 # --------------------------------------------------------------------------------------------- Chat Completions
 
 
@@ -85,6 +144,7 @@ def check_chat(payload: Mapping[str, Any]) -> None:
     must(not waiting, f"tool_call_ids did not have response messages: {waiting}")
     must(payload["messages"][-1]["role"] in ("user", "tool"), "nothing is asked")
     must(len(bill_chat(payload).images) <= IMAGES, "too many images")
+    _breakpoints(payload, payload["messages"])
 
 
 def _chat_message(message: Block, waiting: list[str]) -> list[str]:
@@ -123,7 +183,7 @@ def _chat_parts(content: Any, kinds: Sequence[str]) -> None:
 
 def bill_chat(payload: Mapping[str, Any]) -> Bill:
     """Tokens of a request."""
-    out = Bill(text=sum(o200k(dumped(t)) for t in payload.get("tools") or []))
+    out = Bill(text=_tools_cost(payload))
     for message in payload["messages"]:
         _charge_chat(out, message, payload["model"])
     return out
@@ -144,8 +204,7 @@ def _charge_chat(out: Bill, message: Block, model: str) -> None:
 
 def answer_chat(payload: Mapping[str, Any], cache: set[str], said: str, calls: Sequence[Any], number: int) -> Block:
     """A completion."""
-    sizes = [bill_chat(dict(payload) | {"messages": [m], "tools": []}).tokens for m in payload["messages"]]
-    read = prefix_read(cache, payload["messages"], sizes)
+    read = cached(payload, cache, payload["messages"], _charge_chat)
     made = [
         {"id": f"call_{number}_{i}", "type": "function", "function": {"name": n, "arguments": dumped(a)}}
         for i, (n, a) in enumerate(calls)
@@ -230,6 +289,7 @@ def check_responses(payload: Mapping[str, Any]) -> None:
     must(called == answered, f"No tool output found for function call {called - answered}")
     must(told[-1].get("role") == "user" or told[-1]["type"] == "function_call_output", "nothing is asked")
     must(len(bill_responses(payload).images) <= IMAGES, "too many images")
+    _breakpoints(payload, told)
 
 
 def _response_message(item: Block) -> None:
@@ -243,7 +303,7 @@ def _response_message(item: Block) -> None:
 
 def bill_responses(payload: Mapping[str, Any]) -> Bill:
     """Tokens of a request."""
-    out = Bill(text=sum(o200k(dumped(t)) for t in payload.get("tools") or []))
+    out = Bill(text=_tools_cost(payload))
     for item in payload["input"]:
         _charge_item(out, item, payload["model"])
     return out
@@ -262,8 +322,7 @@ def _charge_item(out: Bill, item: Block, model: str) -> None:
 
 def answer_responses(payload: Mapping[str, Any], items: Items, said: str, calls: Sequence[Any], number: int) -> Block:
     """A response: reasoning, then a message or function calls."""
-    sizes = [bill_responses(dict(payload) | {"input": [i], "tools": []}).tokens for i in payload["input"]]
-    read = prefix_read(items.cache, payload["input"], sizes)
+    read = cached(payload, items.cache, payload["input"], _charge_item)
     output: list[Block] = (
         [{"type": "reasoning", "id": f"rs_{number}", "summary": []}] if payload.get("reasoning") else []
     )
