@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,8 @@ from optical_memory.inspection.database import db_app
 from optical_memory.inspection.options import (
     Db,
     Json,
+    Jsonl,
+    Match,
     OneThread,
     OnlyThread,
     ProfileFile,
@@ -37,6 +39,9 @@ from optical_memory.inspection.options import (
 
 if TYPE_CHECKING:
     from optical_memory.memory import Context, OpticalMemory, Page
+
+
+LISTED = 20  # matching turns that are shown before it is asked
 
 
 def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -199,6 +204,7 @@ def threads(
     branches: Annotated[bool, typer.Option("--branches", help="With the branches of each.")] = False,
     db: Db = None,
     json: Json = False,
+    jsonl: Jsonl = False,
 ) -> None:
     """List the threads, the one used last first or as --sort says."""
     from optical_memory.inspection import looking, tables
@@ -206,7 +212,7 @@ def threads(
     opening.existing(db)
     with opening.store(db, read_only=True) as store:
         found = looking.threads(opening.Bare(store), match, limit, branches, sort)
-    output.show(found, json, tables.threads)
+    output.show_rows(found, json, jsonl, tables.threads)
 
 
 @app.command()
@@ -221,21 +227,26 @@ def show(
     profile: ProfileFile = None,
     db: Db = None,
     json: Json = False,
+    jsonl: Jsonl = False,
 ) -> None:
     """Show the turns of a thread and how each is held now."""
     from optical_memory.inspection import looking, tables
 
     first, last = turn_span(turns)
     with opening.reading(db, thread, profile=profile) as memory:
-        end = min(last or sys.maxsize, looking.length(memory, thread))
+        newest = looking.length(memory, thread, branch)
+        end = min(last or newest, newest)
         start = max(first, end - limit + 1) if limit else first
-        found = looking.turns(memory, thread, start, end)
         if branch is not None:
-            start = first
-            found = looking.branch(memory, thread, branch, first, last)
+            found: Iterable[dict[str, Any]] = looking.branch(memory, thread, branch, start, end)
+        else:
+            found = looking.each_turn(memory, thread, start, end)
+        draw = tables.whole_turns if full else lambda rows: tables.turns(rows, newest)
+        output.show_rows(found, json, jsonl, draw)
     if start > first:
         output.note(f"note: turns {first} to {start - 1} are not listed: pass --limit 0 or --turns")
-    output.show(found, json, tables.whole_turns if full else tables.turns)
+    if first > newest:
+        output.note(f"note: the thread ends at turn {newest}")
 
 
 @app.command()
@@ -291,8 +302,9 @@ def page(
     """Show one page: size, tier, tokens; write it as PNG with -o."""
     from optical_memory.inspection import looking, tables
 
-    if tier not in (None, "vivid", "clear", "dense") or (tier and after is not None):
-        raise ConfigError(f"tier {tier!r} is not drawn: use vivid, clear or dense, and not together with --after")
+    if tier and after is not None:
+        raise ConfigError("--tier and --after do not go together: in so many turns the schedule says which tier it is")
+    looking.drawn(tier)
     report: Any
     with opening.reading(db, thread, profile=profile) as memory:
         if after is not None:
@@ -331,6 +343,7 @@ def search(
     ] = False,
     db: Db = None,
     json: Json = False,
+    jsonl: Jsonl = False,
 ) -> None:
     """Find turns by their words, and how each is shown now; looking makes nothing stronger."""
     from optical_memory.inspection import looking, tables
@@ -342,7 +355,7 @@ def search(
         with opening.reading(db, name) as memory:  # each as its own agent sends it
             found += looking.hits(memory, text, name, limit, readable)
     found = looking.best(found, limit)
-    output.show(found, json, tables.hits)
+    output.show_rows(found, json, jsonl, tables.hits)
     if not found:
         output.note("nothing found")
 
@@ -415,13 +428,13 @@ def diff(
 
 
 @app.command()
-def steps(thread: Thread, db: Db = None, json: Json = False) -> None:
+def steps(thread: Thread, db: Db = None, json: Json = False, jsonl: Jsonl = False) -> None:
     """List the steps in which turns faded: when, why, and how many tokens it saved."""
     from optical_memory.inspection import looking, tables
 
     with opening.reading(db, thread) as memory:
         found = looking.steps(memory, thread)
-    output.show(found, json, tables.steps)
+    output.show_rows(found, json, jsonl, tables.steps)
 
 
 @app.command()
@@ -488,24 +501,59 @@ def undo(thread: Thread, db: Db = None, json: Json = False) -> None:
 
 
 @app.command()
-def pin(thread: Thread, turns: Turns, db: Db = None, json: Json = False) -> None:
+def pin(
+    thread: Thread, turns: Turns = None, match: Match = None, yes: Yes = False, db: Db = None, json: Json = False
+) -> None:
     """Keep turns as text however old they grow."""
-    _pin(thread, turns, True, db, json)
+    _pin(thread, turns, match, True, yes, db, json)
 
 
 @app.command()
-def unpin(thread: Thread, turns: Turns, db: Db = None, json: Json = False) -> None:
+def unpin(
+    thread: Thread, turns: Turns = None, match: Match = None, yes: Yes = False, db: Db = None, json: Json = False
+) -> None:
     """Let pinned turns fade again."""
-    _pin(thread, turns, False, db, json)
+    _pin(thread, turns, match, False, yes, db, json)
 
 
-def _pin(thread: str, turns: str, pinned: bool, db: str | None, json: bool) -> None:
-    from optical_memory.inspection import tables
+def _pin(
+    thread: str, turns: str | None, match: str | None, pinned: bool, yes: bool, db: str | None, json: bool
+) -> None:
+    from optical_memory.inspection import looking, tables
 
+    if turns is None and match is None:
+        raise ConfigError("no turns were named: give turns such as 3-7, or --match TEXT")
     with opening.changing(db, thread) as memory:
-        count = (memory.pin if pinned else memory.unpin)(thread, turn_numbers(turns))
+        numbers = turn_numbers(turns, looking.length(memory, thread)) if turns else None
+        if match is not None:
+            numbers = _matched(memory, thread, match, numbers)
+            what = f"{'pin' if pinned else 'unpin'} {_many(numbers)} of thread {thread!r}"
+            opening.confirmed(what, yes, lambda question: typer.confirm(question, err=True))
+        count = (memory.pin if pinned else memory.unpin)(thread, numbers or ())
     output.show({"thread": thread, "pinned" if pinned else "unpinned": count}, json, tables.pairs)
     output.note("shown from the next step on")
+
+
+def _matched(memory: OpticalMemory, thread: str, text: str, among: Sequence[int] | None) -> list[int]:
+    """The turns that hold a text, of these or of all; each is listed on stderr. Raises NotFoundError where none does."""
+    from optical_memory.inspection.looking import matching
+
+    if not text.strip():
+        raise ConfigError("--match is empty, and would match every turn: give a text")
+    allowed = set(among) if among is not None else None
+    found = {n: place for n, place in matching(memory, thread, text).items() if allowed is None or n in allowed}
+    if not found:
+        where = "none of these turns" if among is not None else "no turn"
+        raise opening.NotFoundError(f"{where} of thread {thread!r} holds {text!r}: see `optical-memory show`")
+    _say_matched(found)
+    return list(found)
+
+
+def _say_matched(found: Mapping[int, str]) -> None:
+    for number, place in list(found.items())[:LISTED]:
+        output.note(f"turn {number}: … {output.one_line(place)} …")
+    if len(found) > LISTED:
+        output.note(f"and {len(found) - LISTED:,} more turns")
 
 
 @app.command()
@@ -515,6 +563,7 @@ def forget(
     before: Annotated[
         str | None, typer.Option(metavar="DATE", help="Only turns from before this ISO date (UTC).")
     ] = None,
+    match: Match = None,
     yes: Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     db: Db = None,
@@ -525,9 +574,11 @@ def forget(
 
     from optical_memory.inspection import tables
 
-    numbers, moment = turn_numbers(turns) if turns else None, _moment(before)
+    moment = _moment(before)
     with opening.reading(db, thread) as memory:
-        chosen = _doomed(memory, thread, numbers, moment)
+        chosen = _doomed(memory, thread, turns, moment)
+        if match is not None:
+            chosen = _matched(memory, thread, match, chosen)
         what = _in_words(memory, thread, chosen)
     if dry_run:
         output.show({"thread": thread, "would_go": what, "dry_run": True}, json, tables.pairs)
@@ -543,13 +594,14 @@ def forget(
         output.note("warning: another process still reads the old state; forget again when it has ended")
 
 
-def _doomed(memory: OpticalMemory, thread: str, turns: list[int] | None, before: datetime | None) -> list[int] | None:
+def _doomed(memory: OpticalMemory, thread: str, turns: str | None, before: datetime | None) -> list[int] | None:
     """The turns that would go, None for the whole thread. Raises NotFoundError where nothing is to go."""
     if turns is None and before is None:
         return None
-    from optical_memory.inspection.looking import doomed
+    from optical_memory.inspection.looking import doomed, length
 
-    chosen = doomed(memory, thread, turns or (), before)
+    numbers = turn_numbers(turns, length(memory, thread)) if turns else ()
+    chosen = doomed(memory, thread, numbers, before)
     if not chosen:
         raise opening.NotFoundError(f"thread {thread!r} holds no such turns: see `optical-memory show`")
     return chosen
@@ -558,14 +610,20 @@ def _doomed(memory: OpticalMemory, thread: str, turns: list[int] | None, before:
 def _in_words(memory: OpticalMemory, thread: str, chosen: list[int] | None) -> str:
     """What would go, in words."""
     from optical_memory.inspection.looking import length, words_of
-    from optical_memory.planning.context import ranges
 
     if chosen is None:
         return f"thread {thread!r} with all of its {length(memory, thread)} turns and every branch"
-    where = ", ".join(output.turn_range(r) for r in ranges(chosen))
     words, lost = words_of(memory, thread, chosen), memory.forget(thread, turns=chosen, dry_run=True).lost
     along = f", and {lost} more that only the same pictures show" if lost else ""
-    return f"{len(chosen)} turn{'s' * (len(chosen) > 1)} ({where}; {words:,} words) of thread {thread!r}{along}"
+    return f"{_many(chosen, f'; {words:,} words')} of thread {thread!r}{along}"
+
+
+def _many(numbers: Sequence[int], more: str = "") -> str:
+    """How many turns, and which: "4 turns (1, 4-6)"."""
+    from optical_memory.planning.context import ranges
+
+    where = ", ".join(output.turn_range(r) for r in ranges(numbers))
+    return f"{len(numbers)} turn{'s' * (len(numbers) > 1)} ({where}{more})"
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from optical_memory.messages import Turn
     from optical_memory.planning.context import Segment
     from optical_memory.planning.spans import Known, Settings
-    from optical_memory.storage import Reader, Store, ThreadRow
+    from optical_memory.storage import Reader, Store, ThreadRow, TurnRow
 
 
 def moment(at: datetime | None) -> str | None:
@@ -33,6 +34,8 @@ def moment(at: datetime | None) -> str | None:
 # --------------------------------------------------------------------------------------------- threads, turns
 
 
+AROUND = 40  # characters that are shown before and behind a place that matches
+PORTION = 500  # turns that are read at once
 SUMMED = 50_000  # turns whose tokens a list sums up; the database reads a gigabyte for a million
 ORDERS: Mapping[str, tuple[str, bool]] = {
     "used": ("", False), "made": ("created_at", True), "name": ("thread", False), "turns": ("turns", True),
@@ -103,16 +106,24 @@ def _branches(memory: Stored, thread: str) -> list[dict[str, Any]]:
     ]
 
 
-def length(memory: OpticalMemory, thread: str) -> int:
-    """How many turns the thread has; 0 where there is no such thread."""
+def length(memory: OpticalMemory, thread: str, branch: int | None = None) -> int:
+    """How many turns the thread has, or one of its branches; 0 where there is no such thread."""
     with memory.store.read() as reader:
         row = reader.thread(thread)
-    return row.length if row else 0
+        if row is None or branch is None:
+            return row.length if row else 0
+        return max((part.last for part in reader.path(row, branch_id=branch)), default=0)
 
 
 def turns(memory: OpticalMemory, thread: str, first: int, last: int | None) -> list[dict[str, Any]]:
     """The turns `first`..`last`, oldest first, and how each is shown now."""
-    return [_turn(t) for t in memory.turns(thread, first=first, last=last)]
+    return [_turn(t, t.tier, t.tokens) for t in memory.turns(thread, first=first, last=last)]
+
+
+def each_turn(memory: OpticalMemory, thread: str, first: int, last: int) -> Iterator[dict[str, Any]]:
+    """The same one by one, read in portions, so that a long thread need not be held in memory."""
+    for start in range(first, last + 1, PORTION):
+        yield from turns(memory, thread, start, min(last, start + PORTION - 1))
 
 
 def branch(memory: OpticalMemory, thread: str, number: int, first: int, last: int | None) -> list[dict[str, Any]]:
@@ -128,22 +139,16 @@ def branch(memory: OpticalMemory, thread: str, number: int, first: int, last: in
             return turns(memory, thread, first, last)
         rows = reader.turns(reader.path(row, branch_id=number), first, last)
     settings = memory.settings()
-    return [
-        {
-            "turn": t.number, "role": t.role, "name": t.name, "tier": None, "tokens": settings.turn(t), "pinned": t.pinned,
-            "purged": t.purged, "created_at": moment(t.created_at), "text": t.text,
-        }
-        for t in rows
-    ]  # fmt: skip
+    return [_turn(t, None, settings.turn(t)) for t in rows]
 
 
-def _turn(turn: Turn) -> dict[str, Any]:
+def _turn(turn: Turn | TurnRow, tier: str | None, tokens: int) -> dict[str, Any]:
     return {
         "turn": turn.number,
         "role": turn.role,
         "name": turn.name,
-        "tier": turn.tier,
-        "tokens": turn.tokens,
+        "tier": tier,
+        "tokens": tokens,
         "pinned": turn.pinned,
         "purged": turn.purged,
         "created_at": moment(turn.created_at),
@@ -159,6 +164,20 @@ def doomed(memory: OpticalMemory, thread: str, turns: Iterable[int], before: dat
         wanted = set(turns) | set(reader.before(path, before) if before else ())
         rows = [t for first, last in ranges(sorted(wanted)) for t in reader.turns(path, first, last)]
     return [t.number for t in rows if t.role != "forgotten"]
+
+
+def matching(memory: OpticalMemory, thread: str, text: str) -> dict[int, str]:
+    """The turns whose text holds `text`, in capitals or not: their numbers, and for each the place where it stands."""
+    found: dict[int, str] = {}
+    wanted = re.compile(re.escape(text), re.IGNORECASE)
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        path = reader.path(row) if row else ()
+        for start in range(1, (row.length if row else 0) + 1, PORTION):
+            for turn in reader.turns(path, start, start + PORTION - 1):
+                if place := wanted.search(turn.text):
+                    found[turn.number] = turn.text[max(0, place.start() - AROUND) : place.end() + AROUND]
+    return found
 
 
 def words_of(memory: OpticalMemory, thread: str, turns: Iterable[int]) -> int:
@@ -317,6 +336,12 @@ def plain_tokens(memory: OpticalMemory, thread: str, model: str | None = None) -
 
 
 # --------------------------------------------------------------------------------------------- pages, steps
+
+
+def drawn(tier: str | None) -> None:
+    """Raises ConfigError for a tier that is no picture; None stands for the one at which something is shown now."""
+    if tier not in (None, *DRAWN):
+        raise ConfigError(f"tier {tier!r} is not drawn: use {', '.join(DRAWN)}")
 
 
 def page(memory: OpticalMemory, thread: str, number: int, tier: str | None) -> list[Page]:

@@ -16,12 +16,21 @@ Db = Annotated[
     typer.Option("--db", envvar="OPTICAL_MEMORY_DB", metavar="URL", help="Database URL, or path of an SQLite file."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Jsonl = Annotated[bool, typer.Option("--jsonl", help="Print one JSON document a line, for lists that may be long.")]
 Thread = Annotated[str, typer.Argument(help="Name of the thread.", autocompletion=completing.threads)]
 OneThread = Annotated[str | None, typer.Argument(help="Only this thread.", autocompletion=completing.threads)]
 OnlyThread = Annotated[
     str | None, typer.Option("--thread", help="Only in this thread.", autocompletion=completing.threads)
 ]
-Turns = Annotated[str, typer.Argument(help="Turns such as 3, 3-7 or 1,4-6.")]
+Turns = Annotated[str | None, typer.Argument(help="Turns such as 3, 3-7 or 1,4-6.")]
+Match = Annotated[
+    str | None,
+    typer.Option(
+        "--match",
+        metavar="TEXT",
+        help="Only turns that contain this, in capitals or not; they are listed, and it is asked first.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ProfileFile = Annotated[
     Path | None,
@@ -29,15 +38,24 @@ ProfileFile = Annotated[
 ]
 
 
-def turn_numbers(text: str) -> list[int]:
-    """The turns that "3", "3-7", "3:7" or "1,4-6" name. Raises ConfigError."""
-    found: list[int] = []
+def turn_spans(text: str) -> list[tuple[int, int]]:
+    """First and last turn of each piece of "3", "3-7", "3:7" or "1,4-6". Raises ConfigError."""
+    found: list[tuple[int, int]] = []
     for piece in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,9})\s*(?:[-:–]\s*(\d{1,9})\s*)?", piece)
         if match is None or int(match[1]) < 1 or int(match[2] or match[1]) < int(match[1]):
             raise ConfigError(f"turns {text!r} cannot be read: give 3, 3-7 or 1,4-6, counted from 1")
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+        found.append((int(match[1]), int(match[2] or match[1])))
     return found
+
+
+def turn_numbers(text: str, length: int) -> list[int]:
+    """The numbers that these turns have in a thread of `length` turns, each once, in order. Raises ConfigError.
+
+    Of turns beyond the thread's end only the first is named, however many were asked for: enough to say that it is missing.
+    """
+    spans = [(min(first, length + 1), min(last, length + 1)) for first, last in turn_spans(text)]
+    return sorted({number for first, last in spans for number in range(first, last + 1)})
 
 
 def turn_span(text: str | None) -> tuple[int, int | None]:
@@ -47,5 +65,5 @@ def turn_span(text: str | None) -> tuple[int, int | None]:
     open_end = re.fullmatch(r"\s*(\d{1,9})\s*[-:]\s*", text)
     if open_end:
         return max(1, int(open_end[1])), None
-    numbers = turn_numbers(text)
-    return min(numbers), max(numbers)
+    spans = turn_spans(text)
+    return min(first for first, _ in spans), max(last for _, last in spans)

@@ -113,9 +113,9 @@ def note(text: str) -> None:
     sys.stderr.write(safe(text) + "\n")
 
 
-def as_json(value: Any) -> str:
+def as_json(value: Any, indent: int | None = 2) -> str:
     """One JSON document; what could drive a terminal is escaped, which JSON allows inside its strings."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     return _TAGS.sub(_escaped, _ACTIVE.sub(_escaped, text))
 
 
@@ -129,6 +129,15 @@ def show(data: Any, json_wanted: bool, draw: Callable[[Any], None]) -> None:
         say(as_json(data))
     else:
         draw(data)
+
+
+def show_rows(rows: Iterable[Any], json_wanted: bool, lines_wanted: bool, draw: Callable[[Any], None]) -> None:
+    """A list as `show` does it, or each row as a JSON document on a line of its own, as it comes."""
+    if not lines_wanted:
+        show(list(rows), json_wanted, draw)
+        return
+    for row in rows:
+        say(as_json(row, None))
 
 
 # --------------------------------------------------------------------------------------------- tables
@@ -208,6 +217,7 @@ __all__ = [
     "safe",
     "say",
     "show",
+    "show_rows",
     "size",
     "squares",
     "table",

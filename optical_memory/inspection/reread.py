@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.diffs as diffs
 import optical_memory.inspection.looking as looking
-from optical_memory.errors import ConfigError, MissingExtraError
+from optical_memory.errors import MissingExtraError
 from optical_memory.inspection.opening import NotFoundError
 from optical_memory.planning.tiers import DRAWN
 
@@ -55,8 +55,7 @@ def stretches(memory: OpticalMemory, thread: str, first: int, last: int, tier: s
 
     Raises NotFoundError where the thread has no such turn.
     """
-    if tier not in (None, *DRAWN):
-        raise ConfigError(f"tier {tier!r} is not drawn: use {', '.join(DRAWN)}")
+    looking.drawn(tier)
     turns = {t.number: t for t in memory.turns(thread, first=first, last=last)}
     if not turns:
         raise NotFoundError(f"thread {thread!r} has no turn {first}: see `optical-memory show`")

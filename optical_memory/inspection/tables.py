@@ -57,9 +57,8 @@ def _branches(row: Row) -> Any:
     return output.table(columns, lines, f"branches of {safe(row['thread'])}")
 
 
-def turns(rows: Sequence[Row]) -> None:
-    """A line for each turn: number, speaker, age, how it is shown, tokens as text, and how it begins."""
-    newest = rows[-1]["turn"] if rows else 0
+def turns(rows: Sequence[Row], newest: int) -> None:
+    """A line for each turn: number, age in turns (`newest` has none), speaker, how it is shown, tokens as text, beginning."""
     columns = {
         "turn": "right",
         "age": "right",

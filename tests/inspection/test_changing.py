@@ -98,6 +98,59 @@ def test_where_nobody_can_be_asked_forget_refuses(run: Command, told: Told, harb
     assert len(told("show", "harbour")) == 60
 
 
+def test_forgetting_by_a_text_takes_the_turns_that_hold_it(run: Command, told: Told, harbour: str) -> None:
+    """In capitals or not; what matched is shown first, and where nobody can be asked nothing goes."""
+    holding = [t["turn"] for t in told("show", harbour) if "CR-004-0" in t["text"]]
+    refused = run("forget", harbour, "--match", "cr-004-0")
+    assert refused.exit_code == 6
+    assert all(f"turn {n}: " in refused.stderr for n in holding)
+    assert f"{len(holding)} turns" in refused.stderr
+    assert json.loads(run("forget", harbour, "--match", "cr-004-0", "--yes", "--json").stdout)["turns"] == len(holding)
+    assert [t["turn"] for t in told("show", harbour) if t["role"] == "forgotten"] == holding
+    assert "CR-004-0" not in run("show", harbour, "--full").stdout
+
+
+def test_a_text_narrows_what_else_was_chosen(run: Command, harbour: str) -> None:
+    """With --turns or --before only those among them; nothing is more than one asked for."""
+    holding = run("forget", harbour, "--turns", "1-5", "--match", "CR-004-00", "--dry-run")
+    assert "1 turn (5;" in holding.stdout
+    assert run("forget", harbour, "--turns", "1-3", "--match", "CR-004-00", "--yes").exit_code == 3
+    assert run("forget", harbour, "--match", "nothingofthekind", "--yes").exit_code == 3
+    assert run("forget", harbour, "--match", " ", "--yes").exit_code == 2
+
+
+def test_pinning_by_a_text_asks_first(run: Command, told: Told, harbour: str) -> None:
+    """Which turns it finds is not in the command, so they are shown and it needs a yes; turns by number need none."""
+    refused = run("pin", harbour, "--match", "CR-004-00")
+    assert refused.exit_code == 6
+    assert "turn 5: " in refused.stderr
+    assert not any(t["pinned"] for t in told("show", harbour))
+    assert told("pin", harbour, "--match", "CR-004-00", "--yes")["pinned"] == 2
+    assert [t["turn"] for t in told("show", harbour) if t["pinned"]] == [5, 6]
+    assert told("unpin", harbour, "6-60", "--match", "CR-004-00", "--yes")["unpinned"] == 1
+    assert run("pin", harbour).exit_code == 2
+
+
+def test_a_matching_text_that_means_harm_is_shown_harmless(run: Command, tmp_path: Path) -> None:
+    """What stands round the match is stored text, and reaches a terminal as such."""
+    attack = {"role": "user", "content": "before \x1b[2J needle \u202e after"}
+    run("import", write_lines(tmp_path / "t.jsonl", [attack]))
+    shown = run("forget", "t", "--match", "needle").stderr
+    assert "needle" in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+
+
+@pytest.mark.parametrize("turns", ["59-999999999", "999999999"])
+def test_turns_beyond_the_end_cost_nothing(run: Command, told: Told, harbour: str, turns: str) -> None:
+    """A range far beyond the last turn is answered at once: what is there is shown or goes, and a pin says what is missing."""
+    assert [t["turn"] for t in told("show", harbour, "--turns", turns)] == [59, 60][: 2 * turns.startswith("59")]
+    pinned = run("pin", harbour, turns)
+    assert pinned.exit_code == 1
+    assert "ends at turn 60" in pinned.stderr
+    assert run("forget", harbour, "--turns", turns, "--dry-run").exit_code == (0 if turns.startswith("59") else 3)
+
+
 def at_a_terminal(arguments: list[str], typed: str) -> tuple[int, str]:
     """Run the command with a terminal for stdin, stdout and stderr; its exit code and what was shown."""
     ours, theirs = pty.openpty()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from optical_memory import OpticalMemory
+from optical_memory.inspection import looking
 from tests.inspection.conftest import BUDGET, MODEL, Command, talk, write_lines
 
 Told = Callable[..., Any]
@@ -107,6 +108,37 @@ def test_show_takes_a_range_and_a_limit(harbour: str, told: Told, run: Command) 
     assert '"crate": "CR-001-03"' in run("show", "harbour", "--turns", "2", "--full").stdout
 
 
+def test_the_age_of_a_turn_is_counted_to_the_end_of_its_thread(harbour: str, run: Command) -> None:
+    """Whatever part of it is listed; and a list with nothing in it says where the thread ends."""
+    ages = [line.split()[:2] for line in run("show", harbour, "--turns", "2-3").stdout.splitlines()[2:]]
+    assert ages == [["2", "58"], ["3", "57"]]
+    assert "ends at turn 60" in run("show", harbour, "--turns", "70-80").stderr
+
+
+@pytest.mark.parametrize("command", [["threads"], ["show", "harbour"], ["search", "crates"], ["steps", "harbour"]])
+def test_a_list_is_told_line_by_line(harbour: str, run: Command, told: Told, command: list[str]) -> None:
+    """--jsonl has the rows of --json, each a document on a line of its own."""
+    lines = run(*command, "--jsonl").stdout.splitlines()
+    assert lines
+    assert [json.loads(line) for line in lines] == told(*command)
+
+
+def test_a_long_list_is_read_in_portions(told: Told, run: Command, tmp_path: Path) -> None:
+    """No turn is lost or told twice where one portion ends and the next begins."""
+    many = looking.PORTION + 3
+    run("import", write_lines(tmp_path / "long.jsonl", [{"role": "user", "content": str(n)} for n in range(many)]))
+    lines = run("show", "long", "--limit", "0", "--jsonl").stdout.splitlines()
+    assert [json.loads(line)["turn"] for line in lines] == list(range(1, many + 1))
+
+
+def test_a_tier_that_is_no_picture_is_refused(harbour: str, run: Command, page: int) -> None:
+    """So is one beside --after, in words of its own."""
+    assert "is not drawn" in run("page", harbour, page, "--tier", "card").stderr
+    both = run("page", harbour, page, "--tier", "vivid", "--after", "3")
+    assert both.exit_code == 2
+    assert "do not go together" in both.stderr
+
+
 def test_context_shows_what_the_agent_would_send(harbour: str, run: Command, database: Path, tmp_path: Path) -> None:
     """The saved messages are those of `memory.context`, byte for byte, with the settings stored with the thread."""
     assert run("context", "harbour", "--save", tmp_path / "out").exit_code == 0
@@ -175,6 +207,7 @@ def test_branches_are_listed(run: Command, told: Told, tmp_path: Path) -> None:
     assert told("show", "t", "--branch", old)[0]["tier"] is None
     assert told("show", "t", "--branch", new) == told("show", "t")
     assert "not sent" in run("show", "t", "--branch", old, "--full").stdout
+    assert [r["turn"] for r in told("show", "t", "--branch", old, "--limit", "2")] == [5, 6]
     assert run("show", "t", "--branch", 99).exit_code == 1
 
 

@@ -73,7 +73,7 @@ def printed(texts: list[str]) -> str:
         {"thread": t, "turns": 1, "tokens": 1, "branch_count": 1, "created_at": None, "touched_at": None} for t in texts
     ]
     with terminal() as out:
-        tables.turns(rows)
+        tables.turns(rows, len(rows))
         tables.whole_turns(rows)
         tables.hits(found)
         tables.threads(threads)

@@ -104,10 +104,10 @@ def _text(request: Request, name: str) -> str | None:
 
 def _turns(text: str, length: int) -> list[int]:
     """The turns that "3-7,9" names. Raises ConfigError, also for turns beyond the thread's last."""
-    beyond = [n for n in re.findall(r"\d+", text) if len(n) > 9 or int(n) > length]
-    if beyond or len(text) > 20_000:
+    numbers = turn_numbers(text, length) if len(text) <= 20_000 else [length + 1]
+    if numbers[-1] > length:
         raise ConfigError(f"turns {text[:80]!r}: the thread ends at turn {length}")
-    return sorted(set(turn_numbers(text)))
+    return numbers
 
 
 def _asked(request: Request) -> Mapping[str, Any]:
