@@ -169,7 +169,8 @@ class Meaning:
         return Asked(vector, f"{_named(self._embedder)}/{len(vector)}")
 
     def _resting(self) -> bool:
-        return self._until is not None and self._clock() < self._until
+        """Has the model failed a moment ago? A clock that was set back in the meantime does not prolong it."""
+        return self._until is not None and self._until - PAUSE <= self._clock() < self._until
 
     def _failed(self, error: Exception) -> None:
         self._until = self._clock() + PAUSE

@@ -50,7 +50,7 @@ def sweep(
             fading = _due(reader, path, state, settings, retain) if standing is not None else []
         if not fading or not _fade(store, current, path, state, settings, fading, now):
             return gone
-        gone += sum(d.page.last - d.page.first + 1 - len(d.span.told) for d in fading)
+        gone += sum(len(due.going) for due in fading)
     return gone
 
 
@@ -81,6 +81,11 @@ class Due:
     span: Known
     rows: tuple[TurnRow, ...]
     tier: Tier
+
+    @property
+    def going(self) -> list[TurnRow]:
+        """The turns whose text goes: not those that stay told beside the picture, nor what is forgotten already."""
+        return [row for row in self.rows if row.role != "forgotten" and row.number not in self.span.told]
 
 
 def _due(reader: Reader, path: Path, state: State, settings: Settings, retain: str) -> list[Due]:
@@ -218,10 +223,10 @@ def told(row: TurnRow, page: PageRow | None, shown: str) -> str:
     )
 
 
-def summary(pages: Sequence[PageRow], plan: Plan, profile: Profile, config: MemoryConfig) -> str:
+def summary(reader: Reader, path: Path, plan: Plan, profile: Profile, config: MemoryConfig) -> str:
     """What `explain` says about retention, after a blank; empty where all text is kept."""
-    retain = config.retain
-    gone = sum(p.last - p.first + 1 for p in pages if p.purged)
+    retain, pages = config.retain, reader.pages(path)
+    gone = reader.without_text(path) if any(page.purged for page in pages) else 0
     said = [f"Of {gone} turns only pictures are left; their text is gone for good."] if gone else []
     if retain != "forever":
         said.append(f"Turns that fall to {retain!r} lose their text, and their picture is kept (retain={retain!r}).")
@@ -232,6 +237,6 @@ def summary(pages: Sequence[PageRow], plan: Plan, profile: Profile, config: Memo
             said.append("This model reads no pages, so no text goes.")
         elif waiting:
             said.append(
-                f"{waiting} pages have fallen so far and keep their text: a turn of them is pinned or cannot be drawn."
+                f"Pages that have fallen but keep their text, since a turn of them is pinned or cannot be drawn: {waiting}."
             )
     return "".join(f" {sentence}" for sentence in said)

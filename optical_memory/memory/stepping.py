@@ -69,7 +69,7 @@ def explained(maker: Maker, asked: Asked) -> str:
 
 def _kept_as_they_are(reader: Reader, path: Path, state: State, settings: Settings, config: MemoryConfig) -> str:
     """What is to be said of turns without text, and of turns that cannot be drawn."""
-    said = retain.summary(reader.pages(path), state.plan, settings.profile, config)
+    said = retain.summary(reader, path, state.plan, settings.profile, config)
     bare = [s for s in state.spans if not (s.looks or s.guard or s.purged) and settings.profile.vision]
     return said + undrawn(row for s in bare for row in reader.turns(path, s.first, s.last))
 

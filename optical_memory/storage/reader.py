@@ -177,6 +177,11 @@ class Reader:
         parts = [self._connection.execute(_SUMS, _span(r)).one() for r in rows.clip(path, first, last)]
         return rows.TurnSums(*(int(sum(part[i] for part in parts)) for i in range(5)))
 
+    def without_text(self, path: Path) -> int:
+        """How many turns on the path have lost their text to a picture."""
+        query = sa.select(sa.func.count()).select_from(turn).where(*_ON_SPAN, turn.c.purged)
+        return sum(int(self._connection.scalar(query, _span(r)) or 0) for r in path)
+
     def messages(self, turn_ids: Iterable[int]) -> dict[int, list[rows.MessageRow]]:
         """The messages of each of these turns, in their order; an empty list for a turn without any."""
         found: dict[int, list[rows.MessageRow]] = {turn_id: [] for turn_id in turn_ids}
@@ -379,12 +384,16 @@ class Reader:
             self._count(page, page.c.thread_id, thread_id),
             int(drawn[0]),
             int(drawn[1]),
-            self._purged(mine),
+            self._purged(thread_id),
         )
 
-    def _purged(self, mine: sa.ColumnElement[bool]) -> int:
-        turns = sa.func.sum(page.c.last - page.c.first + 1)
-        return int(self._connection.scalar(sa.select(turns).where(mine, page.c.purged)) or 0)
+    def _purged(self, thread_id: int | None) -> int:
+        """Turns without text; only threads that have a page without text are looked through."""
+        faded = sa.select(page.c.thread_id).where(page.c.purged)
+        mine = sa.true() if thread_id is None else branch.c.thread_id == thread_id
+        branches = sa.select(branch.c.id).where(mine, branch.c.thread_id.in_(faded))
+        query = sa.select(sa.func.count()).select_from(turn).where(turn.c.branch_id.in_(branches), turn.c.purged)
+        return int(self._connection.scalar(query) or 0)
 
     def _count(self, table: sa.Table, column: sa.ColumnElement[Any], value: int | None) -> int:
         query = sa.select(sa.func.count()).select_from(table)

@@ -164,6 +164,9 @@ def test_a_model_that_fails_costs_no_search(make, clock, caplog, answer):
         clock.move(seconds=61)
         memory.recall("t", "ferry")
         assert embedder.asked == 2
+        clock.move(days=-400)  # set back: the pause does not last until the old time comes again
+        memory.recall("t", "ferry")
+        assert embedder.asked == 3
 
 
 def test_a_model_that_loses_vectors_is_not_believed(make):

@@ -14,28 +14,7 @@ from hypothesis import strategies as st
 from optical_memory import BudgetError, OpticalMemory
 from optical_memory.cost import image_size, profile, text_tokens
 from optical_memory.planning.tiers import RANK
-
-MODELS = ("ocr:tesseract", "claude-opus-5", "gpt-5.6-sol", "gpt-4o", "gemini-3-pro", "gpt-3.5-turbo")
-WORDS = [
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "a",
-    "mat",
-    "id-4471",
-    "never",
-    "always",
-    "2026-01-02",
-    "$12.50",
-    "https://a.example/b?c=d",
-    "→",
-    "é",
-    "你好",
-    "\n-",
-    "1.",
-    "item",
-]
+from tests.mixture import MODELS, WORDS
 
 sentence = st.lists(st.sampled_from(WORDS), min_size=1, max_size=60).map(" ".join)
 run = st.tuples(sentence, st.lists(st.tuples(st.integers(1, 3), sentence), max_size=4), sentence | st.none())
@@ -131,12 +110,13 @@ def test_a_context_keeps_its_budget_and_accounts_for_every_turn(opened, rows, mo
 @slow
 @given(threads, st.sampled_from(MODELS), st.integers(200, 2_000))
 def test_the_same_thread_and_settings_give_the_same_context(opened, rows, model, budget):
-    """Two databases, filled in one go or message by message, show the same once nothing is due any more."""
+    """Two threads, filled in one go or message by message, show the same."""
     contexts = []
-    for _ in range(2):
+    for ends in ([len(rows)], range(1, len(rows) + 1)):
         memory, t = opened(model=model, budget=budget)
         with memory:
-            memory.remember(t, rows)
+            for end in ends:
+                memory.remember(t, rows[:end])
             try:
                 contexts.append([m.content for m in memory.context(t).messages])
             except BudgetError as error:

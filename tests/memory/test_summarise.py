@@ -80,6 +80,7 @@ def test_a_model_that_fails_leaves_the_sentences_of_the_source(tmp_path, answer,
         return answer
 
     with filled(tmp_path, say) as memory:
+        assert cards(memory)
         assert all("Oslo" in card for card in cards(memory))
     assert ("no connection" in caplog.text) is isinstance(answer, Exception)
 
