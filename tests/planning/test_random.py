@@ -17,31 +17,9 @@ from optical_memory.planning.decay import half_life, never, staircase
 from optical_memory.planning.propose import Proposal, propose
 from optical_memory.planning.spans import Known, Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
+from tests.mixture import MODELS, WORDS
 
 THREADS = int(os.environ.get("OPTICAL_MEMORY_RANDOM", "8"))
-MODELS = ("ocr:tesseract", "claude-opus-5", "gpt-5.6-sol", "gpt-4o", "gemini-3-pro", "gpt-3.5-turbo")
-WORDS = [
-    *[
-        "the",
-        "cat",
-        "sat",
-        "on",
-        "a",
-        "mat",
-        "id-4471",
-        "never",
-        "always",
-        "2026-01-02",
-        "$12.50",
-        "https://a.example/b?c=d",
-        "→",
-        "你好",
-        "1.",
-        "item",
-        "rare",
-    ],
-    "\n-",
-]
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
