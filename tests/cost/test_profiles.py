@@ -162,8 +162,8 @@ def test_models_for_which_a_page_never_pays_or_that_read_badly_get_text_and_a_re
 
 def test_an_ocr_reader_has_no_cap_and_its_own_tiers_with_what_it_holds_in_each():
     p = profile("ocr:tesseract")
-    assert [style and style.key for style in p.tiers.values()] == ["sans9", "narrow9b", "sans8b"]
-    assert 1 > p.shares["vivid"] > p.shares["clear"] > p.shares["dense"] > 0.5
+    assert [style and style.key for style in p.tiers.values()] == ["sans10g1", "narrow9g1", "sans8g1"]
+    assert 1 > p.shares["vivid"] > p.shares["clear"] > p.shares["dense"] > 0.9
     assert profile("ocr:rapidocr").tiers["vivid"] == Style(10)
     assert profile("ocr:rapidocr").tiers["dense"] is None
     assert p.chars_per_token is None
