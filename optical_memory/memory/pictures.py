@@ -12,7 +12,7 @@ from optical_memory.planning.context import Segment
 from optical_memory.planning.spans import Known, Look, StoredTurn, turn_to_draw
 from optical_memory.storage import Path, Reader
 
-Key = tuple[int, int, int, str]  # branch, first turn, last turn, look
+Key = tuple[int, str, int, tuple[int, int] | None, str | None]  # thread, kind and id of the owner, turns, look
 PNGs = tuple[bytes, ...]
 
 

@@ -17,7 +17,7 @@ from optical_memory.planning.spans import (
     StoredTurn,
     turn_to_draw,
 )
-from optical_memory.storage import Path, PlanRow, Reader, ThreadRow, owner
+from optical_memory.storage import Path, PlanRow, Reader, ThreadRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,15 @@ class View:
         return out
 
     def key(self, segment: Segment) -> Key:
-        """Under which a segment's images are kept in this process."""
-        first, last = segment.turns or (0, 0)
-        return self.row.id, owner(self.path, last), first, f"{last}|{segment.look}"
+        """Under which a segment's images are kept in this process: by the id of what they belong to, which is never used twice.
+
+        Turns may be forgotten by another process: their page, their plan or at least the thread's version is then another.
+        """
+        if segment.page is not None:
+            source = ("page", segment.page)
+        else:
+            source = ("plan", self.kept.id) if self.kept else ("version", self.row.version)
+        return self.row.id, *source, segment.turns, segment.look
 
     def draw(self, reader: Reader, segment: Segment) -> PNGs:
         """A segment's images drawn from the text."""

@@ -61,3 +61,22 @@ def test_forgetting_a_thread_leaves_what_is_known_of_the_calls_of_others(make):
     memory.forget("one")
     memory.project([HumanMessage("hello", id="other1"), AIMessage("hi", id="other2")], thread="other")
     assert memory._books.waiting("other")[-1].prefix > 0
+
+
+def test_what_another_process_forgot_is_on_no_page_here(make):
+    """Pages are kept in memory by what never comes back: the new page of the same turns is another page."""
+    mine, theirs = (make(budget=1_500) for _ in range(2))
+    talk = [HumanMessage(f"{n}: " + "many words of no weight, said again " * 4, id=f"m{n}") for n in range(60)]
+    mine.remember("t", talk)
+
+    def images(context):
+        blocks = [b for m in context.messages if isinstance(m.content, list) for b in m.content]
+        return {b["base64"] for b in blocks if b["type"] == "image"}
+
+    before = images(mine.context("t")) | images(mine.context("t", model="gpt-4o"))
+    page = next(p for p in mine.pages("t") if p.turns[1] > p.turns[0] + 2)
+    theirs.forget("t", turns=[page.turns[0] + 1])
+    fresh = make(budget=1_500)
+    assert images(mine.context("t")) - before
+    for model in (None, "gpt-4o"):
+        assert images(mine.context("t", model=model)) == images(fresh.context("t", model=model))
