@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.cost import Price, break_even, flush_tokens, price_of, step_pays
+from optical_memory.cost import Price, break_even, flush_tokens, price_of, step_pays, tables
 from optical_memory.errors import ConfigError
 
 HOUR = Price(base=4.0, read=0.2, write=8.0, ttl=3600)
@@ -49,6 +49,36 @@ def test_an_example_in_dollars():
     assert price.bill(0, read=28_000) == pytest.approx(0.0056)
     assert price.bill(0, read=15_000) == pytest.approx(0.0030)
     assert break_even(*WORKED["A"], price) == pytest.approx((0.0650 - 0.0056) / 0.0030)
+
+
+@pytest.mark.parametrize(
+    ("model", "base", "read"),
+    [
+        ("gemini-2.5-flash", 0.30, 0.03),
+        ("gemini-3.6-flash", 1.5, 0.15),
+        ("gemini-3-flash-preview", 0.5, 0.05),
+        ("gpt-4o-mini", 0.15, 0.075),
+        ("gpt-4.1-nano", 0.10, 0.025),
+        ("gpt-5.5-pro", 30.0, 30.0),
+        ("o3-mini", 1.1, 0.55),
+        ("gpt-4-turbo-2024-04-09", 10.0, 10.0),
+        ("gpt-4-0613", 30.0, 30.0),
+        ("claude-3-opus-20240229", 15.0, 1.5),
+        ("claude-3-haiku-20240307", 0.25, 0.03),
+        ("claude-3-7-sonnet-20250219", 3.0, 0.3),
+        ("deepseek-flash", 0.30, 0.006),
+        ("x-ai/grok-4.6", 2.0, 0.5),
+        ("grok-4-0709", 3.0, 0.75),
+    ],
+)
+def test_a_model_is_not_priced_as_the_larger_or_smaller_one_that_its_name_begins_with(model, base, read):
+    assert (price_of(model).base, price_of(model).read) == (base, read)
+
+
+def test_no_row_of_prices_hides_another():
+    """Each prefix stands once for each day on which its price began."""
+    seen = [(prefix, row.get("since", "")) for row in tables.data()["price"] for prefix in row["models"]]
+    assert len(seen) == len(set(seen))
 
 
 tokens = st.integers(0, 200_000)
