@@ -146,7 +146,7 @@ def tier_in(span: Held, turns: int, settings: Settings) -> tuple[Tier, str]:
     wanted = settings.schedule(age.slowed(1 + known.importance + 0.5 * known.recalls))
     most = fainter(wanted, known.tier) if span.page is not None and not known.recalled else wanted
     got = choices(_as_span(known, most, settings))[0]
-    return got, _why(got, wanted, most, known)
+    return got, _why(got, wanted, most, span, settings)
 
 
 def _as_span(known: Known, most: Tier, settings: Settings) -> Span:
@@ -158,14 +158,23 @@ def _within_keep(age: Age, settings: Settings) -> bool:
     return (age.turns if unit == "turns" else age.tokens) < amount
 
 
-def _why(got: Tier, wanted: Tier, most: Tier, known: Known) -> str:
+def _why(got: Tier, wanted: Tier, most: Tier, span: Held, settings: Settings) -> str:
     if got == "text" and most != "text":
-        return "no picture of it is cheaper than the text"
+        return _undrawn(span, settings) or "no picture of it is cheaper than the text"
     if got == wanted:
         return f"the schedule asks for {wanted} at that age"
     if RANK[most] > RANK[wanted]:
-        return f"the budget has already lowered it to {known.tier}"
+        return f"the budget has already lowered it to {span.tier}"
     return f"the schedule asks for {wanted}, and {got} is the nearest that this model reads and that saves tokens"
+
+
+def _undrawn(span: Held, settings: Settings) -> str | None:
+    """Why the span has no picture at any tier, whatever it would cost; None where it could have one."""
+    if not settings.profile.vision:
+        return "this model cannot see images"
+    if not all(may_draw(row.text) for row in span.rows):
+        return "no font here draws its script, so it stays text"
+    return None
 
 
 # --------------------------------------------------------------------------------------------- how it looks
@@ -178,7 +187,9 @@ def at_tier(span: Held, tier: Tier, settings: Settings) -> dict[str, Any]:
     return {
         "tier": tier,
         "available": look is not None or not (tier in DRAWN or (known.purged and tier != "handle")),
-        "why_not": "its text was let go: only the picture is left" if known.purged else _why_not(tier, look, settings),
+        "why_not": "its text was let go: only the picture is left"
+        if known.purged
+        else _why_not(tier, look, span, settings),
         "tokens": _tokens(known, tier, look, settings),
         "readable": round(settings.readable(known).get(tier, 0.0), 4),
         "exact_strings_safe": tier == "text" or (look is not None and not look.left and settings.exact(look.style)),
@@ -209,11 +220,11 @@ def _tokens(known: Known, tier: Tier, look: Look | None, settings: Settings) -> 
     return settings.text(left_in_words(known, tier) or "")
 
 
-def _why_not(tier: Tier, look: Look | None, settings: Settings) -> str | None:
+def _why_not(tier: Tier, look: Look | None, span: Held, settings: Settings) -> str | None:
     if tier not in DRAWN or look is not None:
         return None
-    if not settings.profile.vision:
-        return "this model cannot see images"
+    if found := _undrawn(span, settings):
+        return found
     if settings.profile.tiers.get(tier) is None:
         return "nobody has published that this model reads type of this size"
     return "the page has no such look"

@@ -87,11 +87,14 @@ def clean(text: str) -> str:
     return re.sub("[›¬⟪⟫⟨⟩]", "", text).translate(PLAIN)
 
 
-def drawn(text: str) -> str:
-    """A turn's text as its page shows it (JSON as tables, repeated lines once), without marks: what can be read there."""
+def drawn(text: str, scripts: str = "") -> str:
+    """A turn's text as its page shows it (JSON as tables, repeated lines once), without marks: what can be read there.
+
+    `scripts` are those of the page's style; characters that it does not draw stand there as codes.
+    """
     from optical_memory.pages.kinds import normalise
 
-    return clean(normalise(text))
+    return clean(normalise(text, scripts))
 
 
 def _word(word: str, reading: str | None) -> tuple[str, Kind, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.diffs as diffs
@@ -30,6 +30,7 @@ class Stretch:
     pages: tuple[Page, ...] = ()
     words: str = ""
     shown: tuple[int, ...] = ()  # the turns that can be read there: a page may leave out some
+    scripts: str = ""  # of the pictures' style: what beside Latin, Greek and Cyrillic is drawn there
 
 
 def engine(name: str | None, memory: OpticalMemory, engines: Sequence[str] = ENGINES) -> Reader | None:
@@ -67,9 +68,21 @@ def stretches(memory: OpticalMemory, thread: str, first: int, last: int, tier: s
         pages = tuple(looking.page_of(memory, thread, number, tier))
         span = pages[0].turns if pages else _span(number, cards)
         rows = tuple(memory.turns(thread, first=span[0], last=span[1]))
-        found.append(_stretch(rows, span, pages, cards))
+        scripts = _scripts(memory, thread, number, tier) if pages else ""
+        found.append(replace(_stretch(rows, span, pages, cards), scripts=scripts))
         number = span[1] + 1
     return found
+
+
+def _scripts(memory: OpticalMemory, thread: str, number: int, tier: str | None) -> str:
+    """What the page that holds a turn draws beside the shipped atlas, by its style."""
+    from optical_memory.memory.state import held
+
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        found = held(reader, reader.path(row), number, memory.settings()) if row else None
+    look = found[1].looks.get(tier or found[1].tier) if found else None  # type: ignore[call-overload]
+    return look.style.scripts if look else ""
 
 
 def _span(number: int, cards: Iterable[tuple[int, int]]) -> tuple[int, int]:
@@ -132,7 +145,7 @@ def _part(turn: Turn, parts: Mapping[int, diffs.Diff | None], stretch: Stretch) 
 
 def _source(text: str, stretch: Stretch) -> str:
     """What can be read of a turn: of a picture what is drawn there, else its text."""
-    return diffs.drawn(text) if stretch.pages else text
+    return diffs.drawn(text, stretch.scripts) if stretch.pages else text
 
 
 def summed(spans: Sequence[dict[str, Any]]) -> dict[str, Any]:

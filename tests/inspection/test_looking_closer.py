@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from optical_memory import OpticalMemory
-from optical_memory.inspection import looking, reread
+from optical_memory.inspection import ageing, looking, reread
+from optical_memory.pages import scripts_at_hand
 from optical_memory.planning.tiers import TIERS
 from tests.inspection.conftest import BUDGET, MODEL, Command, talk, write_lines
 
@@ -178,6 +180,46 @@ def test_a_page_in_so_many_turns(harbour: str, run: Command, told: Told, page: i
     assert "a smaller --after" in words.stderr
     assert run("page", harbour, "999", "--after", "3").exit_code == 3
     assert told("page", harbour, page) == now
+
+
+@pytest.mark.parametrize(
+    ("model", "why"), [(MODEL, "no font here draws its script"), ("gpt-3.5-turbo", "cannot see images")]
+)
+def test_what_cannot_be_drawn_says_why(tmp_path: Path, model: str, why: str) -> None:
+    """Text in a script without a font, or for a model without eyes, stays text: not for its price, which nobody asked."""
+    with OpticalMemory(tmp_path / "m.db", model=model, budget=BUDGET) as memory:
+        memory.remember("t", [("user", "ஒளியியல் நினைவகம் பக்கங்களை வரைகிறது. " * 60)] * 20)
+        memory.context("t")
+        span = ageing.held(memory, "t", 2, datetime.now(UTC))
+        assert span is not None
+        settings = memory.settings()
+        told = {
+            t["tier"]: t["why_not"]
+            for t in ageing.all_tiers(span, settings)
+            if t["tier"] in ("vivid", "clear", "dense")
+        }
+        assert all(why in words for words in told.values()), told
+        tier, words = ageing.tier_in(span, 40, settings)
+    assert tier in ("text", "card")
+    assert "cheaper" not in words
+
+
+def test_what_is_drawn_in_another_script_can_be_read_there(tmp_path: Path) -> None:
+    """The source that a reading is compared with has the characters that the page shows, not codes for them."""
+    if not scripts_at_hand():
+        pytest.skip('pip install "optical-memory[scripts]"')
+    words = "我们在港口看到三艘船，编号 HX-4471。" * 30
+    with OpticalMemory(tmp_path / "m.db", model="gemini-3-pro", budget=BUDGET) as memory:
+        memory.remember("t", [("user" if n % 2 else "assistant", f"{n} {words}") for n in range(24)])
+        memory.context("t")
+        number = next(t.number for t in memory.turns("t") if t.tier in ("vivid", "clear", "dense"))
+        (stretch,) = reread.stretches(memory, "t", number, number, None)
+    source = "".join(t.text for t in stretch.turns if t.number in stretch.shown)
+    told = reread.report(stretch, source, *stretch.pages[0].turns)
+    read = [p["diff"] for p in told["parts"] if not p["left_out"]]
+    assert len(read) == len(stretch.shown) > 0
+    assert {d["share"] for d in read} == {1.0}
+    assert "我们在港口看到三艘船" in str(read[0]["words"])
 
 
 def test_a_hit_in_any_thread_is_told_as_its_own_agent_has_it(harbour: str, told: Told) -> None:

@@ -5,10 +5,9 @@ Each method is one page; what it returns is the page's `.json` twin, word for wo
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from optical_memory.inspection.web.desk import Desk
 from optical_memory.memory import Page
 from optical_memory.memory.kept import Kept
 from optical_memory.memory.state import plan_key
-from optical_memory.messages import SOURCE
 from optical_memory.planning.context import Plan, ranges
 from optical_memory.planning.facts import exact_strings
 from optical_memory.planning.tiers import DRAWN, TIERS, Tier
@@ -76,23 +74,14 @@ class Lookout:
 
     def search(self, query: str, thread: str | None, limit: int = 30) -> dict[str, Any]:
         """The turns that match, best first, and how each is held now."""
-        names = [thread] if thread else self._best(query, limit)
-        found = [h for n in names for h in looking.hits(self.desk.memory(n), query, n, limit)] if query.strip() else []
-        hits = sorted(found, key=lambda h: (-h["score"], h["thread"], h["turn"]))[:limit]
+        memory, asked = self.desk.memory(), query.strip()
+        names = [thread] if thread else looking.found_in(memory, query, limit) if asked else []
+        found = [h for n in names for h in looking.hits(self.desk.memory(n), query, n, limit)] if asked else []
+        hits = looking.best(found, limit)
         known = {name: held.stretches(self.desk.memory(name), name) for name in {h["thread"] for h in hits}}
         for hit in hits:
             hit["tier"] = held.tier_of(known[hit["thread"]], hit["turn"])
         return {"query": query, "thread": thread, "hits": hits}
-
-    def _best(self, query: str, limit: int) -> list[str]:
-        """The threads that have the best hits: only their turns need be read."""
-        with self.desk.memory().store.read() as reader:
-            found = [
-                (-hit.score, row.key)
-                for row in (reader.threads() if query.strip() else ())
-                for hit in reader.search(reader.path(row), query, limit=limit)
-            ]
-        return list(dict.fromkeys(name for _, name in sorted(found)[:limit]))
 
     # ----------------------------------------------------------------------------------------- one thread
 
@@ -186,7 +175,7 @@ class Lookout:
         look = known.looks.get(_named(tier)) if tier in DRAWN else None
         gone = {n for first, last in (look.left if look else ()) for n in range(first, last + 1)}
         shown = tuple(t.number for t in turns if t.number not in gone)
-        return reread.Stretch(turns, tier, pages, left.get(tier, ""), shown)
+        return reread.Stretch(turns, tier, pages, left.get(tier, ""), shown, look.style.scripts if look else "")
 
     def _reading(self, stretch: reread.Stretch, reader: PageReader | None) -> str | None:
         """What is read of it; pictures that were read once are not read again."""
@@ -217,13 +206,13 @@ class Lookout:
         memory = self.desk.memory(thread)
         made = self.context(thread, budget=budget, model=model, reserved=reserved)
         report = looking.context_report(made, self._as_text(memory, thread, model))
-        images = [_image(png, memory.settings(model)) for png in _ours(made)]
+        images = [_image(png, memory.settings(model)) for png in looking.ours(made)]
         sent = {"own_budget": memory.budget, "images": images, "messages": made.to_openai()}
         return self.head(thread) | report | sent
 
     def image(self, made: Context, sha: str) -> bytes | None:
         """The image of a context that has this SHA-256."""
-        return next((png for png in _ours(made) if hashlib.sha256(png).hexdigest() == sha), None)
+        return next((png for png in looking.ours(made) if hashlib.sha256(png).hexdigest() == sha), None)
 
     def _as_text(self, memory: OpticalMemory, thread: str, model: str | None) -> int:
         """Tokens of the whole thread as text."""
@@ -307,15 +296,6 @@ class Lookout:
         if span is None:
             raise NotFoundError(f"thread {thread!r} has no turn {number}")
         return span
-
-
-def _ours(context: Context) -> Iterator[bytes]:
-    """The pages in a context, in order; images that the user sent are not among them and are never opened here."""
-    for message in context.messages:
-        if message.additional_kwargs.get("lc_source") == SOURCE and isinstance(message.content, list):
-            for block in message.content:
-                if isinstance(block, dict) and block.get("type") == "image" and "base64" in block:
-                    yield base64.b64decode(block["base64"])
 
 
 def _horizon(settings: Settings, least: int) -> int:
