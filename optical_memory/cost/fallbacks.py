@@ -37,6 +37,7 @@ def shared(profiles: Sequence[Profile]) -> Profile:
         sheet_steps=_common_sheets(profiles, image, side),
         tiers={tier: _largest([p.tiers[tier] for p in profiles]) for tier in TIERS},
         exact={tier: all(p.exact[tier] for p in profiles) for tier in TIERS},
+        shares={tier: min(p.shares.get(tier, 0.0) for p in profiles) for tier in profiles[0].shares},
         chars_per_token=min(caps, default=None),
         max_images=min(p.max_images for p in profiles),
         max_side=side,
@@ -57,9 +58,16 @@ def _smallest(profiles: Sequence[Profile], width: int, height: int) -> tuple[int
 
 
 def _largest(styles: Sequence[Style | None]) -> Style | None:
-    """The style with the largest type; None if any model has none."""
-    sizes = [s for s in styles if s is not None]
-    return max(sizes, key=lambda s: s.size) if len(sizes) == len(styles) else None
+    """Letters as high and as wide, and lines as far apart, as in any of the styles; None if any model has none."""
+    from optical_memory.pages import Style
+    from optical_memory.pages.sheets import FACES
+
+    there = [s for s in styles if s is not None]
+    if len(there) < len(styles):
+        return None
+    size, gap = max(s.size for s in there), max(s.gap for s in there)
+    face = max((s.face for s in there), key=FACES.__getitem__)
+    return Style(size, face, all(s.bold for s in there), gap=gap)
 
 
 def _common_sheets(profiles: Sequence[Profile], image: Callable[[int, int], int], side: int) -> tuple[Sheet, ...]:

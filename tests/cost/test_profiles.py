@@ -238,6 +238,22 @@ def test_pages_for_a_model_and_its_fallbacks_are_shrunk_by_none_and_never_counte
     assert one.max_bytes == min(p.max_bytes for p in each)
 
 
+def test_type_for_several_models_is_as_high_as_wide_and_as_far_apart_as_each_of_them_needs():
+    """Of equally high letters the wider, whichever model is named first; what the weakest reads is what is counted on."""
+    narrow, wide, apart = (
+        replace(
+            profile("ocr:tesseract"), tiers=dict.fromkeys(LADDER, Style.of(key)), shares=dict.fromkeys(LADDER, share)
+        )
+        for key, share in (("narrow10b", 0.9), ("sans10", 0.8), ("narrow9g2", 0.7))
+    )
+    for models in ([narrow, wide], [wide, narrow]):
+        assert shared(models).tiers["clear"].key == "sans10"
+        assert shared(models).shares["clear"] == 0.8
+    assert shared([narrow, apart]).tiers["clear"].key == "narrow10g2"
+    assert shared([narrow, narrow]).tiers["clear"].key == "narrow10b"
+    assert shared([narrow, wide, apart]).shares["clear"] == 0.7
+
+
 def test_a_set_with_a_model_that_cannot_see_is_shown_text():
     assert not shared([profile("gpt-5.4"), profile("gpt-3.5-turbo")]).vision
     with pytest.raises(ConfigError, match="at least one"):
