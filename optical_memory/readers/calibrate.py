@@ -222,9 +222,9 @@ def styles_of(text: str) -> tuple[Style, ...]:
     found: list[Style] = []
     for part in (part.strip() for part in text.split(",")):
         ends = re.fullmatch(r"([0-9]{1,2})(?:-([0-9]{1,2}))?", part)
-        if ends is None and not re.fullmatch(r"[a-z]+[0-9]{1,2}b?", part):
+        if ends is None and not re.fullmatch(r"[a-z]+[0-9]{1,2}b?(g[0-9])?", part):
             raise ConfigError(f"sizes {text!r} cannot be read: give line pitches in pixels such as 20,16,12 or 6-20, "
-                              "or styles such as narrow9b")  # fmt: skip
+                              "or styles such as narrow9b or sans8g1")  # fmt: skip
         low, high = sorted((int(ends[1]), int(ends[2] or ends[1]))) if ends else (0, -1)
         found += [Style.of(part)] if ends is None else []
         found += [style for size in range(low, high + 1) for style in _at(size)]

@@ -147,6 +147,7 @@ def test_a_calibration_of_another_renderer_warns(tmp_path: Path) -> None:
         ("12, 15-17", ["sans17", "sans16", "sans15", "sans12"]),
         ("9", ["sans9", "narrow9b"]),
         ("narrow8b, sans12b", ["sans12b", "narrow8b"]),
+        ("narrow8bg1, sans8g1, 9", ["sans9", "narrow9b", "sans8g1", "narrow8bg1"]),
     ],
 )
 def test_type_can_be_listed_and_ranged_and_named(text: str, keys: list[str]) -> None:
@@ -154,9 +155,9 @@ def test_type_can_be_listed_and_ranged_and_named(text: str, keys: list[str]) -> 
     assert [style.key for style in styles_of(text)] == keys
 
 
-@pytest.mark.parametrize("text", ["", "x", "8-", "4.5", "-3", "4", "huge9b"])
+@pytest.mark.parametrize("text", ["", "x", "8-", "4.5", "-3", "4", "huge9b", "sans8g9"])
 def test_type_that_cannot_be_drawn_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="line pitch|use one of"):
+    with pytest.raises(ConfigError, match="line pitch|use one of|pixels between lines"):
         styles_of(text)
 
 
