@@ -80,8 +80,12 @@ class Segment:
         """The turns that can be read in it, as ranges; none for a handle."""
         if self.turns is None or self.kind == "handle":
             return ()
-        hidden = {n for first, last in self.left for n in range(first, last + 1)}
-        return tuple(ranges(n for n in range(self.turns[0], self.turns[1] + 1) if n not in hidden))
+        first, end = self.turns
+        out: list[tuple[int, int]] = []
+        for gap in sorted(self.left):  # by its gaps, not by its turns: a card may stand for ten thousand of them
+            out.append((first, min(end, gap[0] - 1)))
+            first = max(first, gap[1] + 1)
+        return tuple((a, b) for a, b in (*out, (first, end)) if a <= b)
 
 
 @dataclass(frozen=True, slots=True)

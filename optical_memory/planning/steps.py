@@ -12,7 +12,7 @@ from typing import Literal
 from optical_memory.cost import Price, break_even
 from optical_memory.planning.decay import Age
 from optical_memory.planning.propose import Proposal, current_tokens, propose
-from optical_memory.planning.spans import Settings, State, costs_of
+from optical_memory.planning.spans import Known, Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
 
 Reason = Literal["forced", "cold", "pays", "first", "pinned"]
@@ -106,18 +106,18 @@ def _hope(state: State, settings: Settings) -> int:
     unit, amount = settings.keep
     old = state.fresh[: max(0, len(state.fresh) - 1 - (amount if unit == "turns" else 0))]
     text = sum(settings.turn(t) for t in old) if settings.profile.vision else 0
-    return int(HOPE * text) + sum(_queued(state, settings, i) for i in range(len(state.spans)))
+    since = sum(t.tokens for t in state.fresh)
+    return int(HOPE * text) + sum(_queued(span, state, settings, since) for span in state.spans)
 
 
-def _queued(state: State, settings: Settings, index: int) -> int:
-    """What the fall that a span's age asks for would save; ages in tokens are left to the real look."""
-    span = state.spans[index]
+def _queued(span: Known, state: State, settings: Settings, since: int) -> int:
+    """What the fall that a span's age asks for would save; of its age in tokens only those `since` the plan are known."""
     hours = max(0.0, (state.now - span.since).total_seconds() / 3600) if state.now and span.since else 0.0
     slow = 1 + span.importance + 0.5 * span.recalls
-    wanted = settings.schedule(Age(state.end - span.last, sum(t.tokens for t in state.fresh), hours).slowed(slow))
-    costs = costs_of(span, settings)
+    wanted = settings.schedule(Age(state.end - span.last, since, hours).slowed(slow))
     if span.guard or RANK[wanted] <= RANK[span.tier]:
         return 0
+    costs = costs_of(span, settings)
     return max(0, costs.get(span.tier, 0) - costs.get(wanted, costs.get(span.tier, 0)))
 
 
