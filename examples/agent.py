@@ -6,7 +6,6 @@ python examples/agent.py --model anthropic:claude-opus-4-5      # a real one: pi
 
 from __future__ import annotations
 
-import argparse
 import sysconfig
 import tempfile
 from collections.abc import Sequence
@@ -17,26 +16,15 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
-from scripted import Scripted, call
+from scripted import call, chosen
 
 from optical_memory import OpticalMemory
 from optical_memory.langchain import OpticalMemoryMiddleware
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 MODULES = [
-    "textwrap",
-    "bisect",
-    "heapq",
-    "shlex",
-    "sched",
-    "queue",
-    "netrc",
-    "cmd",
-    "fnmatch",
-    "glob",
-    "stat",
-    "keyword",
-]
+    "textwrap", "bisect", "heapq", "shlex", "sched", "queue", "netrc", "cmd", "fnmatch", "glob", "stat", "keyword",
+]  # fmt: skip
 QUESTION = "What does textwrap.indent do with lines that hold only whitespace? Quote its docstring."
 
 
@@ -62,19 +50,16 @@ def play(messages: Sequence[BaseMessage]) -> AIMessage:
 
 def main() -> None:
     """Read every module in a turn of its own, then ask; show how the memory holds it all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", help="provider:name of a real model; without it a scripted one answers")
-    chosen = parser.parse_args().model
-    model: Any = chosen or Scripted(play=play)
+    model, name = chosen(__doc__, play)
     with tempfile.TemporaryDirectory() as folder:
-        memory = OpticalMemory(Path(folder) / "memory.db", model=chosen or "claude-opus-4-5", budget=16_000)
+        memory = OpticalMemory(Path(folder) / "memory.db", model=name, budget=16_000)
         agent = create_agent(
             model, [read_module], system_prompt="You read Python modules and answer questions about them.",
             middleware=[OpticalMemoryMiddleware(memory)], checkpointer=InMemorySaver(),
         )  # fmt: skip
         thread: Any = {"configurable": {"thread_id": "reading"}}
-        for name in MODULES:
-            agent.invoke({"messages": [("user", f"Please read the module {name}.")]}, thread)
+        for module in MODULES:
+            agent.invoke({"messages": [("user", f"Please read the module {module}.")]}, thread)
         state = agent.invoke({"messages": [("user", QUESTION)]}, thread)
         print(state["messages"][-1].text)
         stats, context = memory.stats("reading"), memory.context("reading")

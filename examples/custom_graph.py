@@ -1,6 +1,7 @@
 """A hand-written LangGraph graph with the memory: `memory.project` makes the list for each model call.
 
-python examples/custom_graph.py
+python examples/custom_graph.py                                 # a scripted model, no key
+python examples/custom_graph.py --model anthropic:claude-opus-4-5
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from scripted import Scripted, call
+from scripted import call, chosen
 
 from optical_memory import OpticalMemory
 from optical_memory.langchain import recall_memory
@@ -31,10 +32,11 @@ def play(messages: Sequence[BaseMessage]) -> AIMessage:
 
 def main() -> None:
     """Thirty messages about a journey, then a question about the first."""
+    chat, name = chosen(__doc__, play)
     with tempfile.TemporaryDirectory() as folder:
-        memory = OpticalMemory(Path(folder) / "memory.db", model="claude-opus-4-5", budget=3_000)
+        memory = OpticalMemory(Path(folder) / "memory.db", model=name, budget=3_000)
         tools = [recall_memory(memory)]
-        model = Scripted(play=play).bind_tools(tools)
+        model = chat.bind_tools(tools)
 
         def answer(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
             """The model sees the memory's context; the state keeps the messages as they are."""

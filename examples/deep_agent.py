@@ -6,7 +6,6 @@ python examples/deep_agent.py --model anthropic:claude-opus-4-5
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from deepagents import create_deep_agent
 from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from scripted import Scripted, call
+from scripted import call, chosen
 
 from optical_memory import OpticalMemory
 from optical_memory.langchain import OpticalMemoryMiddleware
@@ -34,12 +33,9 @@ def play(messages: Sequence[BaseMessage]) -> AIMessage:
 
 def main() -> None:
     """Forty days of notes, then a question about the first."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", help="provider:name of a real model; without it a scripted one answers")
-    chosen = parser.parse_args().model
-    model: Any = chosen or Scripted(play=play)
+    model, name = chosen(__doc__, play)
     with tempfile.TemporaryDirectory() as folder:
-        memory = OpticalMemory(Path(folder) / "memory.db", model=chosen or "claude-opus-4-5", budget=12_000)
+        memory = OpticalMemory(Path(folder) / "memory.db", model=name, budget=12_000)
         ours = OpticalMemoryMiddleware(memory, name="SummarizationMiddleware")  # takes the place of the one by default
         agent = create_deep_agent(model, middleware=[ours], checkpointer=InMemorySaver())
         thread: Any = {"configurable": {"thread_id": "pumps"}}

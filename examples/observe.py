@@ -1,6 +1,7 @@
 """Trying the memory on production traffic: `mode="observe"` prices every call and changes none.
 
-python examples/observe.py
+python examples/observe.py                                      # a scripted model, no key
+python examples/observe.py --model anthropic:claude-opus-4-5
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
-from scripted import Scripted, call
+from scripted import call, chosen
 
 from optical_memory import OpticalMemory
 from optical_memory.langchain import OpticalMemoryMiddleware
@@ -35,10 +36,11 @@ def play(messages: Sequence[BaseMessage]) -> AIMessage:
 
 def main() -> None:
     """Fifty questions; what was paid, and what the same calls would have cost with the memory in charge."""
+    model, name = chosen(__doc__, play)
     with tempfile.TemporaryDirectory() as folder:
-        memory = OpticalMemory(Path(folder) / "memory.db", model="claude-opus-4-5", budget=16_000, mode="observe")
+        memory = OpticalMemory(Path(folder) / "memory.db", model=name, budget=16_000, mode="observe")
         agent = create_agent(
-            Scripted(play=play), [orders], middleware=[OpticalMemoryMiddleware(memory)], checkpointer=InMemorySaver()
+            model, [orders], middleware=[OpticalMemoryMiddleware(memory)], checkpointer=InMemorySaver()
         )
         thread: Any = {"configurable": {"thread_id": "support"}}
         for customer in range(50):

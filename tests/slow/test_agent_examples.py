@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.slow.postgres import cluster
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(name: str) -> str:
+def run(name: str, **settings: str) -> str:
     command, paths = [sys.executable, EXAMPLES / name], os.pathsep.join([*sys.path, str(EXAMPLES.parent)])
-    environment = os.environ | {"PYTHONPATH": paths}
+    environment = {k: v for k, v in os.environ.items() if k != "OPTICAL_MEMORY_DB"} | {"PYTHONPATH": paths} | settings
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -63,8 +66,39 @@ def test_threads_are_copied_and_forgotten_on_both_sides():
 
 @pytest.mark.slow
 def test_a_diary_of_months_brings_an_address_back_by_itself():
-    """What was said on the fourth day stands before the question."""
-    assert "Recalled by itself: True" in run("months.py")
+    """What was said on the fourth day stands before the question, and the model answers with it."""
+    told = run("months.py")
+    assert "Recalled by itself: turns [(" in told
+    assert "To Storgata 114." in told
+
+
+@pytest.mark.slow
+def test_a_support_desk_keeps_a_wish_and_no_addresses():
+    """What the model pinned is in its sight 120 turns later; the mail addresses of the talk are nowhere in the database."""
+    told = run("support.py")
+    assert "you asked us never to call" in told
+    assert "Pinned turns: [1] of 125" in told
+    assert "Addresses in the database: 0" in told
+
+
+@pytest.mark.slow
+def test_guests_on_one_server_get_their_own_rooms_back():
+    """Twelve threads at once on SQLite."""
+    assert "12 of 12 guests got their own room back.\n12 threads on sqlite." in run("server.py")
+
+
+@pytest.mark.slow
+def test_the_server_runs_on_postgresql():
+    """The same program with another URL."""
+    with cluster() as url:
+        assert "12 of 12 guests" in run("server.py", OPTICAL_MEMORY_DB=url)
+
+
+@pytest.mark.slow
+def test_every_example_is_run_here():
+    """A new example without a test is found."""
+    there = {file.name for file in EXAMPLES.glob("*.py")} - {"scripted.py"}
+    assert there == set(re.findall(r'run\("(\w+\.py)"', Path(__file__).read_text("utf-8")))
 
 
 @pytest.mark.slow
