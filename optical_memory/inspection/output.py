@@ -34,6 +34,27 @@ COLOURS = {
     "free": "bright_black",
 }
 
+WORDS: Mapping[str, str] = {
+    "text": "word for word",
+    "current": "the run that goes on, word for word",
+    "vivid": "a page in large type",
+    "clear": "a page in smaller type",
+    "dense": "a page in the smallest type that this model reads",
+    "card": "a headline in words",
+    "handle": "one line: recall brings it back",
+    "preamble": "what pages are and how to recall",
+    "facts": "exact strings of the pages, as text",
+    "recalled": "brought back as text",
+    "excerpt": "head and tail, word for word",
+}
+"""What each kind of segment is, in a few words."""
+
+LETTERS: Mapping[str, str] = {
+    "text": "T", "current": "T", "excerpt": "T", "vivid": "V", "clear": "C", "dense": "D", "card": "K", "handle": "H",
+    "facts": "F", "preamble": "P", "recalled": "R", "reserved": "S", "free": ".",
+}  # fmt: skip
+"""One letter for each kind, so that no colour has to be told apart; K as in card, since C is clear."""
+
 
 def safe(text: object) -> str:
     """Text of any origin with every control, bidi and invisible character shown instead of sent: ESC becomes ␛."""
@@ -203,10 +224,12 @@ def squares(parts: Sequence[tuple[str, int]], whole: int) -> Any:
 
 def letter(kind: str) -> str:
     """The letter that stands for a kind of segment in a bar."""
-    return {"preamble": "p", "reserved": "r", "recalled": "R", "current": "T", "free": "."}.get(kind, kind[:1].upper())
+    return LETTERS.get(kind, kind[:1].upper())
 
 
 __all__ = [
+    "LETTERS",
+    "WORDS",
     "as_json",
     "bar",
     "console",

@@ -14,8 +14,10 @@ from itertools import accumulate, pairwise
 from math import ceil, floor, log10
 from typing import Any
 
+from optical_memory.cost.profiles import SHARES
 from optical_memory.errors import MissingExtraError
 from optical_memory.inspection.output import safe
+from optical_memory.planning.context import READABLE
 from optical_memory.planning.decay import Age, Schedule, Unit
 from optical_memory.planning.tiers import TIERS
 
@@ -40,7 +42,7 @@ COLOURS = {
 }
 PALE = ("dense", "handle", "facts", "clear")  # dark letters are read better on these
 OVER = "#d0342c"
-READABLE: Mapping[str, float] = {"text": 1.0, "vivid": 0.97, "clear": 0.9, "dense": 0.6, "card": 0.2, "handle": 0.0}
+SHOWN: Mapping[str, float] = {**READABLE, **SHARES}  # readable share of each tier where nothing was measured
 FILE_STYLE = "<style>svg{color:#24292f}@media(prefers-color-scheme:dark){svg{color:#d8dee4}}</style>"
 
 
@@ -110,7 +112,7 @@ class DecayCurve:
 
     def share(self, tier: str) -> float:
         """Readable share of a tier, 0 to 1."""
-        return (self.readable or READABLE).get(tier, READABLE.get(tier, 0.0))
+        return (self.readable or SHOWN).get(tier, SHOWN.get(tier, 0.0))
 
     def svg(self) -> str:
         """The curve: age to the right, readable share upwards, each stage under its name."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from optical_memory import OpticalMemory
-from optical_memory.inspection import looking
+from optical_memory.inspection import looking, output
 from tests.inspection.conftest import BUDGET, MODEL, Command, talk, write_lines
 
 Told = Callable[..., Any]
@@ -137,6 +137,13 @@ def test_a_tier_that_is_no_picture_is_refused(harbour: str, run: Command, page: 
     both = run("page", harbour, page, "--tier", "vivid", "--after", "3")
     assert both.exit_code == 2
     assert "do not go together" in both.stderr
+
+
+def test_each_kind_of_segment_has_a_letter_of_its_own() -> None:
+    """Without colour a card is still no page in clear type; only what is text shares a letter."""
+    drawn = [kind for kind in output.COLOURS if kind not in ("current", "excerpt")]
+    assert len({output.letter(kind) for kind in drawn}) == len(drawn)
+    assert output.letter("current") == output.letter("excerpt") == output.letter("text")
 
 
 def test_context_shows_what_the_agent_would_send(harbour: str, run: Command, database: Path, tmp_path: Path) -> None:

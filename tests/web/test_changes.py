@@ -37,6 +37,20 @@ def test_the_dialog_of_forget_says_what_goes_and_where_copies_may_live(client, m
     assert [t.text for t in memory.turns(THREAD, first=2, last=4)] == texts
 
 
+def test_the_dialog_of_forget_names_those_who_go_along(tmp_path, view):
+    """Of turns whose text was let go only a picture is left: forgetting one takes the others on it, and that is said first."""
+    with OpticalMemory(tmp_path / "fading.db", model=MODEL, budget=3_000, retain="clear") as memory:
+        memory.remember(THREAD, talk(60))
+        memory.step(THREAD)
+        number = next(t.number for t in memory.turns(THREAD) if t.purged)
+        client = view(tmp_path / "fading.db")
+        asked = client.get("/t/harbour/ask/forget.json", params={"turns": number}).json()
+        page = client.get("/t/harbour/ask/forget", params={"turns": number}).text
+        assert asked["lost"] > 0
+        assert f"<b>{asked['lost']}</b> more turn" in page
+        assert post(client, "forget", turns=str(number)).json()["lost"] == asked["lost"]
+
+
 def test_forgotten_turns_are_gone_and_no_page_shows_them(client, memory):
     """Their words are in no page, twin or picture afterwards."""
     needle = memory.turns(THREAD, first=2, last=2)[0].text

@@ -9,25 +9,12 @@ from importlib.resources import files
 
 from optical_memory.inspection.demo.measure import HELD, Held, Recalled, Shown
 from optical_memory.inspection.looking import Part, pixels
-from optical_memory.inspection.output import one_line, safe, turn_range
+from optical_memory.inspection.output import WORDS, one_line, safe, turn_range
 from optical_memory.planning.context import Segment
 from optical_memory.planning.tiers import DRAWN
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 SEEKER = ("this page asks", "it calls what the model would call", "it finds")  # where no model took part
-WORDS = {
-    "text": "word for word",
-    "vivid": "a page in large type",
-    "clear": "a page in smaller type",
-    "dense": "a page in the smallest type that this model reads",
-    "card": "a headline in words",
-    "handle": "one line: recall brings it back",
-    "preamble": "what pages are and how to recall",
-    "facts": "exact strings of the pages, as text",
-    "recalled": "brought back as text",
-    "current": "the run that is going on, word for word",
-    "excerpt": "the beginning, word for word",
-}
 
 
 def page(shown: Shown) -> str:

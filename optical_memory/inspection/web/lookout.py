@@ -267,19 +267,15 @@ class Lookout:
     def doomed(self, thread: str, numbers: Iterable[int] | None) -> dict[str, Any]:
         """What would go, and where copies of it may live; None is the whole thread."""
         memory = self.desk.memory(thread)
-        with memory.store.read() as reader:
-            row = reader.thread(thread)
-            path = reader.path(row) if row else ()
-            spans = ranges(sorted(set(numbers))) if numbers is not None else [(1, row.length if row else 0)]
-            rows = [t for first, last in spans for t in reader.turns(path, first, last) if t.role != "forgotten"]
-            pages = {p.id for t in rows for p in [reader.page_at(path, t.number)] if p} if numbers is not None else None
-            count = reader.counts(row.id) if row and pages is None else None
-        if not rows:
+        asked = range(1, looking.length(memory, thread) + 1) if numbers is None else numbers
+        turns = looking.doomed(memory, thread, asked, None)
+        if not turns:
             raise NotFoundError(f"thread {thread!r} holds no such turns")
+        going = memory.forget(thread, turns=None if numbers is None else turns, dry_run=True)
         return {
-            "thread": thread, "whole": numbers is None, "turns": [list(r) for r in ranges([t.number for t in rows])],
-            "count": len(rows), "words": sum(len(t.text.split()) for t in rows),
-            "pages": count.pages if count else len(pages or ()), "asked_to_type": len(rows) > ASKED, "copies": list(COPIES),
+            "thread": thread, "whole": numbers is None, "turns": [list(r) for r in ranges(turns)], "count": len(turns),
+            "words": looking.words_of(memory, thread, turns), "lost": going.lost, "pages": going.pages,
+            "asked_to_type": len(turns) > ASKED, "copies": list(COPIES),
         }  # fmt: skip
 
     # ----------------------------------------------------------------------------------------- inside

@@ -15,33 +15,13 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from optical_memory.inspection.output import turn_range
+from optical_memory.inspection.output import LETTERS, WORDS, letter, turn_range
 
 DETAIL: Mapping[str, float] = {
     "text": 1.0, "current": 1.0, "excerpt": 0.9, "recalled": 0.9, "vivid": 0.84, "clear": 0.64, "dense": 0.46, "card": 0.26,
     "handle": 0.09,
 }  # fmt: skip
 """How high a stretch stands in the river: how much of it is left to see."""
-
-WORDS: Mapping[str, str] = {
-    "text": "word for word",
-    "current": "the run that goes on, word for word",
-    "vivid": "a page in large type",
-    "clear": "a page in smaller type",
-    "dense": "a page in the smallest type that this model reads",
-    "card": "a headline in words",
-    "handle": "one line: recall brings it back",
-    "preamble": "what pages are and how to recall",
-    "facts": "exact strings of the pages, as text",
-    "recalled": "brought back as text",
-    "excerpt": "head and tail, word for word",
-}
-
-LETTERS: Mapping[str, str] = {
-    "text": "T", "current": "T", "excerpt": "T", "vivid": "V", "clear": "C", "dense": "D", "card": "K", "handle": "H",
-    "facts": "F", "preamble": "P", "recalled": "R", "reserved": "S",
-}  # fmt: skip
-"""One letter for each kind, so that no colour has to be told apart; K as in card, since C is clear."""
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e"
@@ -188,7 +168,7 @@ def bar(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _segment(segment: Mapping[str, Any], x: float, width: float) -> dict[str, Any]:
     kind, turns = segment["kind"], segment["turns"]
     where = f" of turns {turn_range(turns)}" if turns else ""
-    label = kind if width > 7 else LETTERS.get(kind, "") if width > 2 else ""
+    label = kind if width > 7 else letter(kind) if width > 2 else ""
     return {
         "x": round(x, 3), "width": round(width, 3), "kind": kind, "letter": label,
         "title": f"{kind}{where}: {segment['tokens']:,} tokens",
