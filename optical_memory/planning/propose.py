@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from optical_memory.cost import Profile
 from optical_memory.pages import Sheet
 from optical_memory.planning.context import Plan, Segment, Span, allocate
 from optical_memory.planning.decay import Age
@@ -19,9 +20,10 @@ from optical_memory.planning.spans import Known, Placed, Settings, State, costs_
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 OLD_SHARE = 0.35  # of the budget for what is old, low mark or not: one huge result must not turn all pages into handles
-NEAR = (0.3, 1.3)  # of the share of the new text for which there is room: where to look for how much is best drawn
-TRIES = 6
+TRIES = 4
+CLOSE = 0.02  # so near to a share at which all pages can just be shown that another try is not worth its time
 DENSEST = 8  # tokens of text that a token of a page may hold: more than that is not laid out, however long the thread
+SHOWN = 0.9  # of the room that all pages need: with less than that, whole stretches of the talk would be missing
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 
 
@@ -74,44 +76,74 @@ class Weighed:
     """A proposal and how good it is.
 
     `value` is what its spans are worth as they are shown, `most` what they would be worth with room for all of them,
-    `room` the share of the tokens for all its pages that there is, and `fresh` whether pages were drafted for it.
+    `share` is the share of what is sealed now that it draws, `room` how much of the tokens for all its pages there is, and
+    `fresh` whether pages were drafted for it.
     """
 
     proposal: Proposal
     value: float
     most: float
+    share: float
     room: float
     fresh: bool
 
 
 def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
-    """The best plan at this level of yielding; None if nothing fits.
+    """The plan that is worth most at this level of yielding; None if nothing fits.
 
-    What is sealed now can be drawn whole, so that older pages have to go, or only those of its turns that say most. The
-    share to draw is searched by halving: the largest at which all pages can still be shown. The plan that is worth most
-    of those met on the way is taken.
+    New pages are filled at the sharpest type that is due, and where that leaves something out also at the next fainter
+    ones, as long as the plan gains by it: smaller type holds more for the same tokens, and costs some words.
     """
-    top = min(1.0, DENSEST * settings.budget / max(1, sum(t.tokens for t in state.fresh)))
-    best = whole = _weighed(state, settings, level, top)
-    if best is None or whole is None:
-        return None
-    if best.fresh and best.value < ALL * best.most:
-        low, high = (min(1.0, part * whole.room) * top for part in NEAR)
-        for _ in range(TRIES):
-            share = (low + high) / 2
-            found = _weighed(state, settings, level, share)
-            low, high = (share, high) if found is not None and found.room >= 1 else (low, share)
-            best = found if found is not None and found.value > best.value else best
-    return best.proposal
+    best: Weighed | None = None
+    share = top = min(1.0, DENSEST * settings.budget / max(1, sum(t.tokens for t in state.fresh)))
+    for fill in _fills(settings.profile):
+        found = _at_fill(state, settings, level, fill, share, top)
+        if found is None or (best is not None and _merit(found) <= _merit(best)):
+            break
+        best, share = found, found.share
+        if not found.fresh or found.value >= ALL * found.most or (share == top and found.room >= 1):
+            break
+    return best.proposal if best else None
 
 
-def _weighed(state: State, settings: Settings, level: Level, share: float) -> Weighed | None:
+def _fills(profile: Profile) -> list[Tier]:
+    """The tiers with a style of their own, sharpest first; the first one stands for a model that sees no images too."""
+    return [t for t in DRAWN if profile.tiers.get(t) is not None] or [DRAWN[0]]
+
+
+def _at_fill(
+    state: State, settings: Settings, level: Level, fill: Tier, share: float, top: float
+) -> Weighed | None:  # fmt: skip
+    """The best plan with new pages filled at this tier or a fainter one; None if nothing fits.
+
+    What is sealed now can be drawn whole, so that other pages have to go, or only those of its turns that say most. The
+    search begins with the given share of it and goes to the one at which all pages can just be shown.
+    """
+    best: Weighed | None = None
+    for _ in range(TRIES):
+        found = _weighed(state, settings, level, share, fill)
+        if found is None:
+            break
+        best = max(best or found, found, key=_merit)
+        wanted = min(top, share * found.room)
+        if not found.fresh or found.value >= ALL * found.most or abs(wanted / share - 1) < CLOSE:
+            break
+        share = wanted
+    return best
+
+
+def _merit(found: Weighed) -> tuple[bool, float]:
+    """What speaks for a plan: that all or nearly all of its pages are shown, so that no stretch is missing; then its worth."""
+    return found.room >= SHOWN, found.value
+
+
+def _weighed(state: State, settings: Settings, level: Level, share: float, fill: Tier) -> Weighed | None:
     """The plan that draws this share of what is sealed now; None if it does not fit."""
     boundary = _boundary(state, settings, level)
     sheet = sheet_for(settings.profile, settings.budget)
     limit = int(settings.budget * level.mark) - state.reserved
     known = [s for s in state.spans if s.last <= boundary]
-    drafted = draft(state, settings, sheet, boundary, limit, share) if len(known) == len(state.spans) else []
+    drafted = draft(state, settings, sheet, boundary, limit, share, fill) if len(known) == len(state.spans) else []
     spans = sorted(known + drafted, key=lambda s: s.first)
     through = spans[-1].last if spans else state.plan.through
     tail = sum(settings.turn(t) for t in state.fresh if t.number > through)
@@ -125,13 +157,15 @@ def _weighed(state: State, settings: Settings, level: Level, share: float) -> We
     proposal = Proposal(plan, tuple(placed), plan.tokens + tail, sheet, level.words)
     value = sum(span.worth(p.tier) for (_, span), p in zip(options, placed, strict=True))
     around = plan.tokens - sum(p.tokens for p in placed)
-    room = (limit - tail - around) / max(1, sum(_drawn_cost(span) for _, span in options))
-    return Weighed(proposal, value, sum(span.most_worth for _, span in options), room, bool(drafted))
+    room = (limit - tail - around) / max(1, sum(_drawn_cost(span, fill) for _, span in options))
+    return Weighed(proposal, value, sum(span.most_worth for _, span in options), share, room, bool(drafted))
 
 
-def _drawn_cost(span: Span) -> int:
-    """Tokens of a span as a picture with all that is on it, or as text where there is none."""
-    return next((span.costs[tier] for tier in DRAWN if tier in span.costs), span.costs.get("text", 0))
+def _drawn_cost(span: Span, fill: Tier) -> int:
+    """Tokens of a span as the picture that its page was filled for; of what must be text as text; else of nothing."""
+    if span.guard > 0:
+        return span.costs["text"]
+    return next((span.costs[tier] for tier in DRAWN[DRAWN.index(fill) :] if tier in span.costs), 0)
 
 
 def _floor(state: State) -> int:

@@ -21,7 +21,7 @@ from optical_memory.planning.looks import Old, characters, looks
 from optical_memory.planning.segments import STRINGS_PER_SPAN
 from optical_memory.planning.spans import Known, Look, Settings, State, StoredTurn, copy_of, hours, recent, turn_to_draw
 from optical_memory.planning.strength import is_instruction, strength
-from optical_memory.planning.tiers import DRAWN, Tier
+from optical_memory.planning.tiers import DRAWN, Tier, fainter
 
 CARD_CHARS = (60, 160)  # a card's length: a twelfth of its span within these bounds
 ORDERS = 0.1  # of the budget for old instructions as text; those beyond are drawn, and left out of a page last
@@ -154,9 +154,12 @@ def _split(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[li
 
 
 def draft(
-    state: State, settings: Settings, sheet: Sheet | None, through: int, limit: int, share: float = 1.0
-) -> list[Known]:
+    state: State, settings: Settings, sheet: Sheet | None, through: int, limit: int, share: float = 1.0,
+    fill: Tier = "vivid",
+) -> list[Known]:  # fmt: skip
     """Spans for the fresh turns up to `through` that are in none yet; `limit` tokens are to be kept to (see `seal`).
+
+    Pages are filled at the tier that a turn's age asks for, at `fill` at the sharpest.
 
     Turns whose text is gone, and whose page is not on this path, stand behind a handle.
     """
@@ -167,9 +170,13 @@ def draft(
     olds = _orders(olds_of(rows, settings, ages, state.protected()), ORDERS * settings.budget - standing)
     crowded = sum(settings.turn(t) for t in state.fresh) + state.plan.tokens > limit
     drafts: list[Draft] = []
+
+    def tier_of(number: int) -> Tier:
+        return fainter(settings.schedule(ages[number]), fill)
+
     for first, last in ranges(t.number for t in rows):
         run, partial = [o for o in olds if first <= o.drawn.number <= last], crowded or last < through
-        drafts += seal(run, settings.profile, sheet, lambda n: settings.schedule(ages[n]), partial=partial, share=share)
+        drafts += seal(run, settings.profile, sheet, tier_of, partial=partial, share=share)
     bare = ranges(t.number for t in free if t.purged)
     hidden = [Known(first, last, 0, {}, "", (), "handle", hidden=True) for first, last in bare]
     return hidden + [_known(d, _between(rows, d), _between(olds, d), settings) for d in drafts]
