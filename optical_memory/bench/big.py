@@ -16,15 +16,12 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from optical_memory.cost import count_o200k
-from optical_memory.errors import ConfigError
 from optical_memory.inspection.importing import transcript
 from optical_memory.memory import OpticalMemory
 from optical_memory.memory.ingest import new_turn
 from optical_memory.memory.state import plan_key
 from optical_memory.messages import group, read
 from optical_memory.planning.context import Plan, Segment, handle_line
-from optical_memory.planning.looks import sheet_for
-from optical_memory.planning.spans import Look
 from optical_memory.storage import NewPage, NewTurn, Store, owner
 
 LONG = "long"  # the name of the long thread
@@ -117,15 +114,6 @@ def _faded(memory: OpticalMemory, name: str) -> None:
             tokens=20,
             at=START,
         )
-
-
-def _placeholder(memory: OpticalMemory) -> Look:
-    """A look of no size, for a page that is measured when it is looked at."""
-    settings = memory.settings()
-    style, sheet = settings.profile.tiers["vivid"], sheet_for(settings.profile, settings.budget)
-    if style is None or sheet is None:
-        raise ConfigError(f"model {settings.profile.name!r} reads no pages: give one that does, such as claude-opus-5")
-    return Look(style, sheet, ())
 
 
 def _say(line: str) -> None:

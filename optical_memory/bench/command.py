@@ -140,14 +140,12 @@ def outcome(scene: Scene, cold: int | str | None = None, system: int = SYSTEM) -
 
 
 def _stood_on(scene: Scene, pages: Density, cold: int | str | None, system: int) -> list[str]:
-    price, read_by = scene.profile.price, scene.profile.name
     held = ", ".join(f"{tier} {d:.1f}" for tier, d in pages.tiers.items() if d is not None)
     calls = f"at every call number {cold}" if cold else "as the pauses between turns say"
     calls = "never" if cold == "never" else calls
     return [
         f"{scene.name}, {sum(t.tokens for t in scene.turns):,} tokens as text, {scene.chars_per_token:.1f} characters each",
-        f"{read_by}: ${price.base:g} for a million tokens, ${price.read:g} from the cache, ${price.write:g} written to it",
-        f"pages hold, as laid out for it, characters for each image token: {held}",
+        f"pages hold, as laid out for {scene.profile.name}, characters for each image token: {held}",
         f"{system:,} tokens stand before every call; the cache is cold {calls}",
         "readable is the sum over turns of what their tier leaves, as the model's profile says for pages",
         "input only: answers cost the same in every way, a summary's own call is counted whole",

@@ -18,7 +18,7 @@ from itertools import accumulate
 from statistics import median
 from typing import Any
 
-from optical_memory.cost.prices import Price
+from optical_memory.cost.prices import UNKNOWN, Price
 from optical_memory.errors import ConfigError
 
 SYSTEM = 3_000  # tokens of the system prompt and tools before every call, where nothing else is said
@@ -406,7 +406,9 @@ def assumptions(window: int, price: Price) -> tuple[str, ...]:
     """What the other ways' figures stand on, in sentences."""
     answer = "the table's" if price.output is not None else "taken as five times the input's, for want of a figure"
     cache = f"lives {price.ttl:.0f} s and starts at {price.min_prefix} tokens" if price.ttl else "does not exist"
+    guess = ": a guess, since no table holds this model's price" if price == UNKNOWN else ""
     return (
+        f"${price.base:g} for a million tokens, ${price.read:g} from the cache, ${price.write:g} written to it{guess}",
         f"the provider's cache {cache}; it is read up to the first changed byte and never evicted early",
         f"trim, clear and summary work in a window of {window} tokens; hysteresis cuts to half of it",
         f"tool results are cleared above the window, all but the newest 3, if that frees {window // 10} tokens",

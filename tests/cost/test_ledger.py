@@ -261,6 +261,14 @@ def test_every_assumption_is_a_sentence_with_its_figure():
     assert "five times" in " ".join(ledger([], [], replace(OPUS, output=None), 32_000).assumptions)
 
 
+def test_a_ledger_says_at_which_prices_and_whether_they_are_guessed():
+    """Money at a price that no table holds must not look like money at a known one."""
+    known, guessed = (" ".join(ledger([], [], price, 32_000).assumptions) for price in (OPUS, price_of("acme-7")))
+    assert "$4 for a million tokens, $0.2 from the cache, $5 written to it" in known
+    assert "guess" not in known
+    assert "$5 for a million tokens, $0.5 from the cache, $6.25 written to it: a guess" in guessed
+
+
 def test_every_price_in_the_tables_says_what_an_answered_token_costs():
     """The ledger's money is the whole call's; answers are dearer than what is asked everywhere."""
     for row in tables.data()["price"]:
