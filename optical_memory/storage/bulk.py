@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 import optical_memory.storage.search as search
 
-from .rows import ForgottenRows, MessageRow, Path, PurgedPage, ThreadRow, common, parts
+from .rows import ForgottenRows, MessageRow, Path, PurgedPage, ThreadRow, chunks, common, parts
 from .schema import (
     branch,
     change,
@@ -31,9 +31,8 @@ from .schema import (
     view,
 )
 
-T = TypeVar("T")
-CHUNK = 200
-"""Of what is asked for together; many conditions joined by OR are a deep tree, and SQLite allows 1,000 levels."""
+AT_ONCE = 200
+"""Stretches that are asked for together: many conditions joined by OR are a deep tree, and SQLite allows 1,000 levels."""
 _EMPTY = {
     "role": "forgotten",
     "name": None,
@@ -99,10 +98,10 @@ def forget_turns(
     lost = sorted(_only_on(connection, branch_paths, touched) - set(ids))
     again = _repeating(connection, thread_id, numbers)
     pages, images = _drop_pages(connection, sorted({*touched, *_pointing(connection, branch_paths, again)}))
-    for chunk in _chunked([row.id for row in again]):
+    for chunk in chunks([row.id for row in again]):
         connection.execute(sa.update(turn).where(turn.c.id.in_(chunk)).values(duplicate_of=None))
     plans = _drop_plans(connection, thread_id)
-    messages = sum(_emptied(connection, chunk) for chunk in _chunked([*ids, *lost]))
+    messages = sum(_emptied(connection, chunk) for chunk in chunks([*ids, *lost]))
     return ForgottenRows(len(ids) + len(lost), messages, pages, images, plans, len(lost))
 
 
@@ -119,8 +118,8 @@ def count_turns(
     lost = _only_on(connection, branch_paths, touched) - ids
     again = _pointing(connection, branch_paths, _repeating(connection, thread_id, numbers))
     pages = sorted({*touched, *again})
-    messages = (_count(connection, message, message.c.turn_id.in_(c)) for c in _chunked(sorted(ids | lost)))
-    views = (_count(connection, view, view.c.page_id.in_(c), view.c.sha256.is_not(None)) for c in _chunked(pages))
+    messages = (_count(connection, message, message.c.turn_id.in_(c)) for c in chunks(sorted(ids | lost)))
+    views = (_count(connection, view, view.c.page_id.in_(c), view.c.sha256.is_not(None)) for c in chunks(pages))
     plans = _count(connection, plan, plan.c.thread_id == thread_id)
     return ForgottenRows(len(ids) + len(lost), sum(messages), len(pages), sum(views), plans, len(lost))
 
@@ -150,7 +149,7 @@ def _rewritten(connection: sa.Connection, ids: Sequence[int], values: Mapping[st
 
 def _turn_ids(connection: sa.Connection, wanted: Path, *which: sa.ColumnElement[bool]) -> Iterator[int]:
     """The turns on these pieces of a path that are not forgotten yet."""
-    for chunk in _chunked(wanted):
+    for chunk in chunks(wanted, AT_ONCE):
         on = sa.or_(*(sa.and_(turn.c.branch_id == r.branch_id, turn.c.number.between(r.first, r.last)) for r in chunk))
         yield from connection.scalars(sa.select(turn.c.id).where(on, turn.c.role != "forgotten", *which))
 
@@ -163,13 +162,13 @@ def _touching(connection: sa.Connection, branch_paths: Mapping[int, Path], wante
         for r in common(whole, wanted)
     ]
     query = sa.select(page.c.id)
-    return sorted({i for chunk in _chunked(shown) for i in connection.scalars(query.where(sa.or_(*chunk)))})
+    return sorted({i for chunk in chunks(shown, AT_ONCE) for i in connection.scalars(query.where(sa.or_(*chunk)))})
 
 
 def _only_on(connection: sa.Connection, branch_paths: Mapping[int, Path], pages: Sequence[int]) -> set[int]:
     """Ids of the turns of which the pictures of these pages are all that is left."""
     query = sa.select(page.c.branch_id, page.c.first, page.c.last).where(page.c.purged)
-    rows = [row for chunk in _chunked(pages) for row in connection.execute(query.where(page.c.id.in_(chunk)))]
+    rows = [row for chunk in chunks(pages) for row in connection.execute(query.where(page.c.id.in_(chunk)))]
     return {
         turn_id
         for row in rows
@@ -183,8 +182,8 @@ def _repeating(connection: sa.Connection, thread_id: int | None, numbers: Iterab
     """The turns that point to one of these because they say the same: (id, branch, number)."""
     mine = (turn.c.thread_id == thread_id, turn.c.digest.is_not(None))
     query = sa.select(turn.c.id, turn.c.branch_id, turn.c.number).where(*mine)
-    chunks = _chunked(sorted(set(numbers)))
-    return [*chain.from_iterable(connection.execute(query.where(turn.c.duplicate_of.in_(c))) for c in chunks)]
+    pointing = (query.where(turn.c.duplicate_of.in_(chunk)) for chunk in chunks(sorted(set(numbers))))
+    return [*chain.from_iterable(map(connection.execute, pointing))]
 
 
 def _pointing(connection: sa.Connection, branch_paths: Mapping[int, Path], rows: Sequence[Any]) -> Sequence[int]:
@@ -192,7 +191,7 @@ def _pointing(connection: sa.Connection, branch_paths: Mapping[int, Path], rows:
     wanted = tuple(piece for row in rows for piece in parts(branch_paths[row.branch_id], [row.number]))
     shown = _touching(connection, branch_paths, wanted)
     query = sa.select(page.c.id).where(~page.c.purged)
-    return [i for chunk in _chunked(shown) for i in connection.scalars(query.where(page.c.id.in_(chunk)))]
+    return [i for chunk in chunks(shown) for i in connection.scalars(query.where(page.c.id.in_(chunk)))]
 
 
 def purge(
@@ -212,7 +211,7 @@ def purge(
         mine = parts(path, range(one.first, one.last + 1))
         ids = [*_turn_ids(connection, parts(path, set(range(one.first, one.last + 1)) - {*one.keep}))]
         _drop_pages(connection, [i for i in _touching(connection, branch_paths, mine) if i != one.page_id])
-        for chunk in _chunked(ids):
+        for chunk in chunks(ids):
             _bared(connection, chunk, bare)
         other = sa.select(view.c.id).where(view.c.page_id == one.page_id, view.c.look.not_in(one.looks))
         _delete(connection, image, image.c.view_id.in_(other))
@@ -247,7 +246,7 @@ def _drop_plans(connection: sa.Connection, thread_id: int | None) -> int:
 
 def _drop_pages(connection: sa.Connection, ids: Sequence[int]) -> tuple[int, int]:
     images = 0
-    for chunk in _chunked(ids):
+    for chunk in chunks(ids):
         views = sa.select(view.c.id).where(view.c.page_id.in_(chunk))
         images += _delete(connection, image, image.c.view_id.in_(views))
         _delete(connection, view, view.c.page_id.in_(chunk))
@@ -261,10 +260,6 @@ def _delete(connection: sa.Connection, table: sa.Table, *which: sa.ColumnElement
 
 def _count(connection: sa.Connection, table: sa.Table, *which: sa.ColumnElement[bool]) -> int:
     return int(connection.scalar(sa.select(sa.func.count()).select_from(table).where(*which)) or 0)
-
-
-def _chunked(items: Sequence[T]) -> list[Sequence[T]]:
-    return [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
 
 
 def copy_thread(connection: sa.Connection, source_id: int, head: int, target: ThreadRow) -> int:

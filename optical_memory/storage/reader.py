@@ -8,9 +8,9 @@ a window of the newest turns touches the newest ranges only, whatever the length
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -42,9 +42,6 @@ from .schema import (
 )
 
 T = TypeVar("T")
-CHUNK = 500
-"""Ids in one IN list; SQLite's parameter limit was 999 for a long time."""
-
 _b = sa.bindparam
 _THREAD = columns(thread, rows.ThreadRow)
 _ON_SPAN = (turn.c.branch_id == _b("b"), turn.c.number.between(_b("f"), _b("l")))
@@ -365,7 +362,9 @@ class Reader:
         query = sa.select(turn.c.id, turn.c.branch_id, turn.c.number)
         on = {r.branch_id: r for r in path}
         rows_ = (
-            row for chunk in _chunks(turn_ids) for row in self._connection.execute(query.where(turn.c.id.in_(chunk)))
+            row
+            for chunk in rows.chunks(turn_ids)
+            for row in self._connection.execute(query.where(turn.c.id.in_(chunk)))
         )
         return {i: n for i, branch_id, n in rows_ if branch_id in on and on[branch_id].first <= n <= on[branch_id].last}
 
@@ -417,7 +416,7 @@ class Reader:
     def _in(
         self, query: sa.Select[Any], column: sa.ColumnElement[Any], values: Iterable[Any], kind: type[T]
     ) -> list[T]:
-        chunks = _chunks(values)
+        chunks = rows.chunks(dict.fromkeys(values))
         return [kind(*row) for chunk in chunks for row in self._connection.execute(query.where(column.in_(chunk)))]
 
 
@@ -433,12 +432,6 @@ class _Drawn:
     def __init__(self, view_id: int, png: bytes, sha256: str) -> None:
         self.view_id, self.png = view_id, png
         self.sound = hashlib.sha256(png).hexdigest() == sha256
-
-
-def _chunks(values: Iterable[T]) -> Iterator[Sequence[T]]:
-    rest = iter(dict.fromkeys(values))
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
 
 
 def _vectors_of(thread_id: int, model: str) -> tuple[sa.ColumnElement[bool], ...]:

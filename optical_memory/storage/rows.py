@@ -7,10 +7,15 @@ Times are aware datetimes; fields that the database keeps as JSON text are plain
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+CHUNK = 500
+"""Ids in one IN list; SQLite's parameter limit was 999 for a long time."""
 
 
 class Range(NamedTuple):
@@ -425,3 +430,10 @@ def owner(path: Path, number: int) -> int:
         if span.first <= number <= span.last:
             return span.branch_id
     raise LookupError(f"turn {number} is not on this path, which ends at {end(path)}")
+
+
+def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """The values in lists of at most `size`, as many as one statement takes."""
+    rest = iter(values)
+    while chunk := list(islice(rest, size)):
+        yield chunk

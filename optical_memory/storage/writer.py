@@ -19,7 +19,7 @@ import optical_memory.storage.rows as rows
 import optical_memory.storage.search as search
 
 from ..errors import StoreError, ThreadNotFoundError
-from .reader import CHUNK, THREAD_BY_ID, THREAD_BY_KEY, Reader, T
+from .reader import THREAD_BY_ID, THREAD_BY_KEY, Reader, T
 from .rows import Path, ThreadRow, end
 from .schema import (
     branch,
@@ -182,7 +182,7 @@ class Writer(Reader):
     def put_vectors(self, thread_id: int, model: str, vectors: Mapping[int, tuple[str, Sequence[bytes]]]) -> None:
         """Keep vectors by turn id, each with the chain hash of the turn that was read: one that has changed since is left out."""
         query = sa.select(turn.c.id, turn.c.chain).where(turn.c.thread_id == thread_id, ~turn.c.purged)
-        chunks = [self._connection.execute(query.where(turn.c.id.in_(chunk))).all() for chunk in _chunked(vectors)]
+        chunks = [self._connection.execute(query.where(turn.c.id.in_(chunk))).all() for chunk in rows.chunks(vectors)]
         same = [row.id for rows_ in chunks for row in rows_ if row.chain == vectors[row.id][0]]
         self._connection.execute(sa.delete(embedding).where(embedding.c.turn_id.in_(same), embedding.c.model == model))
         made = [
@@ -362,12 +362,12 @@ class Writer(Reader):
         return ThreadRow(*self._connection.execute(query.returning(*columns(thread, ThreadRow))).one())
 
     def _bump_owners(self, table: sa.Table, ids: Iterable[int]) -> None:
-        for chunk in _chunked(ids):
+        for chunk in rows.chunks(ids):
             owners = sa.select(table.c.thread_id).where(table.c.id.in_(chunk))
             self._bump(thread.c.id.in_(owners))
 
     def _update_turns(self, turn_ids: Collection[int], **values: Any) -> None:
-        for chunk in _chunked(turn_ids):
+        for chunk in rows.chunks(turn_ids):
             self._connection.execute(sa.update(turn).where(turn.c.id.in_(chunk)).values(values))
         self._bump_owners(turn, turn_ids)
 
@@ -434,7 +434,7 @@ class Writer(Reader):
         return made
 
     def _drop_views(self, view_ids: list[int]) -> None:
-        for chunk in _chunked(view_ids):
+        for chunk in rows.chunks(view_ids):
             self._connection.execute(sa.delete(image).where(image.c.view_id.in_(chunk)))
             self._connection.execute(sa.delete(view).where(view.c.id.in_(chunk)))
 
@@ -473,8 +473,3 @@ def _is(thread_id: int) -> sa.ColumnElement[bool]:
 
 def _fields(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}
-
-
-def _chunked(ids: Iterable[int]) -> Iterable[list[int]]:
-    rest = list(ids)
-    return (rest[i : i + CHUNK] for i in range(0, len(rest), CHUNK))
