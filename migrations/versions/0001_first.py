@@ -136,6 +136,8 @@ def _turns() -> None:
         _to("turn", "branch_id", "branch"),
         _unique("turn", "branch_id", "number"),
     )
+    _partial("marked", ["branch_id", "number"], "pinned OR recalls > 0")
+    _partial("repeatable", ["thread_id", "digest"], "digest IS NOT NULL")
 
 
 def _messages() -> None:
@@ -152,8 +154,6 @@ def _messages() -> None:
         _text("data"),
         _to("message", "turn_id", "turn"),
     )
-    _partial("marked", ["branch_id", "number"], "pinned OR recalls > 0")
-    _partial("repeatable", ["thread_id", "digest"], "digest IS NOT NULL")
     _index("message", "turn_id", "position", unique=True)
     _index("message", "thread_id", "external_id")
     _index("message", "thread_id", "chain")
