@@ -55,7 +55,9 @@ def wired(request: Any, messages: Sequence[BaseMessage], profile: Profile, cache
         formed = _imaged(messages, _openai_image, profile)
         marked = cache is not None and takes_breakpoints(request.model)
         return _marked_for_openai(request, formed, thread) if marked else request.override(messages=formed)
-    return request.override(messages=_imaged(messages, _gemini_image, profile) if kind == "gemini" else list(messages))
+    if kind == "gemini":
+        messages = [_with_calls_whole(m) for m in _imaged(messages, _gemini_image, profile)]
+    return request.override(messages=list(messages))
 
 
 def ours(message: BaseMessage) -> bool:
@@ -128,6 +130,16 @@ def _told(request: Any, messages: Sequence[BaseMessage]) -> list[Any]:
 
 def _gemini_image(block: Block, level: str) -> Block:
     return {**block, "media_resolution": f"MEDIA_RESOLUTION_{level.upper()}"}
+
+
+def _with_calls_whole(message: BaseMessage) -> BaseMessage:
+    """Calls with broken arguments as calls without any: Gemini's client leaves them out, and their results with them."""
+    if not isinstance(message, AIMessage) or not message.invalid_tool_calls:
+        return message
+    repaired: list[Block] = [
+        {"name": c["name"] or "unknown", "args": {}, "id": c["id"]} for c in message.invalid_tool_calls
+    ]
+    return message.model_copy(update={"tool_calls": [*message.tool_calls, *repaired], "invalid_tool_calls": []})
 
 
 # --------------------------------------------------------------------------------------------- Anthropic

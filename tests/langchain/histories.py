@@ -43,15 +43,17 @@ class Talk:
         return None if self.draw(st.integers(0, 9)) == 0 else f"m{self.made}"
 
     def person(self) -> None:
-        text, kind = self.draw(texts), self.draw(st.integers(0, 9))
-        content: Any = [{"type": "text", "text": text or "Look."}, PICTURE] if kind == 0 else text
+        text, kind = self.draw(texts), self.draw(st.integers(0, 19))
+        if kind == 19:
+            text = f"{WORDS} " * self.draw(st.integers(400, 900))  # more than the whole budget
+        content: Any = [{"type": "text", "text": text or "Look."}, PICTURE] if kind < 2 else text
         self.messages.append(HumanMessage(content, id=self.name()))
 
     def step(self) -> None:
         """A round of tools: some calls fail, and now and then a person interrupts before the results are there."""
         ids = [f"call_{self.made}_{n}" for n in range(self.draw(st.sampled_from([1, 1, 1, 2, 3, 5])))]
         calls = [{"name": self.draw(st.sampled_from(["look", "boom"])), "args": {"path": i}, "id": i} for i in ids]
-        self.messages.append(AIMessage(self._said("I look."), tool_calls=calls, id=self.name()))
+        self.messages.append(AIMessage(self._said("I look."), id=self.name(), **self._as_called(calls)))
         kept = ids if self.draw(st.integers(0, 7)) else ids[: self.draw(st.integers(0, len(ids) - 1))]
         for call, made in zip(ids, calls, strict=True):
             if call in kept:
@@ -62,6 +64,12 @@ class Talk:
                 )
         if len(kept) < len(ids):
             self.person()
+
+    def _as_called(self, calls: list[dict[str, Any]]) -> dict[str, Any]:
+        """The calls as a model makes them: now and then the first one's arguments are broken."""
+        if self.draw(st.integers(0, 19)):
+            return {"tool_calls": calls}
+        return {"tool_calls": calls[1:], "invalid_tool_calls": [calls[0] | {"args": "{", "error": "no JSON"}]}
 
     def answer(self) -> None:
         self.messages.append(AIMessage(self._said(self.draw(texts)), id=self.name()))

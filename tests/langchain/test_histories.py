@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
-from langchain_core.messages import AIMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from optical_memory import OpticalMemory
 from optical_memory.langchain import OpticalMemoryMiddleware
@@ -148,3 +148,19 @@ def projected(door: tuple[Any, Any, Any], name: str, examples: int, chosen: int 
 def test_every_projection_is_a_request_that_the_provider_takes(doors, name):
     """Valid by the provider's rules, within the budget by its formulas, and the same in asyncio."""
     assert projected(doors[name], name, EXAMPLES) >= EXAMPLES
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("beside", [[], [{"name": "look", "args": {"path": "a"}, "id": "c2"}]], ids=["alone", "beside"])
+def test_a_call_with_broken_arguments_reaches_the_provider_with_its_result(doors, name, beside):
+    """Its result is in the request, alone or beside a good call's, and the request is one that the provider takes."""
+    model, memory, _ = doors[name]
+    broken = {"name": "look", "args": "{", "id": "c1", "error": "no JSON"}
+    told = [ToolMessage(f"result of {i}", tool_call_id=i, name="look") for i in ("c1", *(c["id"] for c in beside))]
+    history = [HumanMessage("Look."), AIMessage("", tool_calls=beside, invalid_tool_calls=[broken]), *told]
+    payload_of, check, _ = PROVIDERS[name]
+    request = sent(model, memory, f"broken{next(names)}", history, None)
+    payload = payload_of(request.model, request)
+    check(payload)
+    assert all(m.content in json.dumps(payload) for m in told)
