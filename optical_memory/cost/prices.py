@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from math import inf, isfinite, sqrt
 
 import optical_memory.cost.tables as tables
@@ -58,7 +59,9 @@ UNKNOWN = Price(base=5.0, read=0.5, write=6.25, ttl=300.0, min_prefix=1024)  # a
 
 
 def price_of(model: str, on: str | None = None) -> Price:
-    """The dated price of a model; `on` is an ISO day, by default the day of the tables."""
+    """The dated price of a model; `on` is an ISO day, by default the day of the tables. Raises ConfigError."""
+    if on is not None and not _is_day(on):
+        raise ConfigError(f"on={on!r} is no ISO day: give one such as '2026-11-22'")
     mine = tables.registered(model) or {}
     if "price" in mine:
         found: Price = mine["price"]
@@ -68,6 +71,13 @@ def price_of(model: str, on: str | None = None) -> Price:
         return UNKNOWN
     steps = tuple((int(tokens), float(factor)) for tokens, factor in row.get("steps", ()))
     return Price(row["base"], row["read"], row["write"], row["ttl"], row["least"], steps, row.get("output"))
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def break_even(old_tokens: int, new_tokens: int, suffix: int, price: Price) -> float:

@@ -137,9 +137,14 @@ def _as_sent(width: int, height: int) -> tuple[int, int]:
     return width, height
 
 
-def profile(model: str) -> Profile:
-    """The profile of a model, with or without its provider before the name; an unknown one warns once."""
-    return _profile(model)
+def profile(model: str, *, on: str | None = None) -> Profile:
+    """The profile of a model, with or without its provider before the name; an unknown one warns once.
+
+    `on` is the ISO day whose prices it has, by default the day of the tables. Raises ConfigError for what is no day.
+    """
+    found = _profile(model)
+    price = found.price if on is None else price_of(model, on)
+    return found if price == found.price else replace(found, price=price)
 
 
 @tables.forgets

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.cost import Price, break_even, flush_tokens, price_of, step_pays, tables
+from optical_memory.cost import Price, break_even, flush_tokens, price_of, profile, step_pays, tables
 from optical_memory.errors import ConfigError
 
 HOUR = Price(base=4.0, read=0.2, write=8.0, ttl=3600)
@@ -73,6 +73,18 @@ def test_an_example_in_dollars():
 )
 def test_a_model_is_not_priced_as_the_larger_or_smaller_one_that_its_name_begins_with(model, base, read):
     assert (price_of(model).base, price_of(model).read) == (base, read)
+
+
+def test_a_profile_has_the_prices_of_the_day_that_it_is_asked_for():
+    """An announced change comes into force on its day; without a day the tables' own holds."""
+    for model, day, before, after in (
+        ("gemini-4-argon", "2026-12-01", 2.0, 4.0),
+        ("google:gemini-3.8-flash", "2027-01-01", 0.75, 1.5),
+    ):
+        assert profile(model).price.base == profile(model, on="2026-11-30").price.base == before
+        assert profile(model, on=day).price.base == profile(model, on="2028-02-29").price.base == after
+    with pytest.raises(ConfigError, match="2026-11-22"):
+        profile("gemini-4-argon", on="22.11.2026")
 
 
 def test_no_row_of_prices_hides_another():
