@@ -45,7 +45,7 @@ def verdict(now: Situation, price: Price) -> tuple[Reason | None, str]:
     if price.ttl <= 0:
         return "cold", f"the provider has no prompt cache: {saved} tokens are saved on every call"
     if now.idle is None or now.idle > price.ttl:
-        since = "was never filled" if now.idle is None else f"went cold {now.idle - price.ttl:.0f} s ago"
+        since = "was never filled" if now.idle is None else f"went cold {_lasted(now.idle - price.ttl)} ago"
         return "cold", f"the provider's cache {since}, so a change costs nothing extra and saves {saved} tokens"
     turns = break_even(now.suffix, now.suffix - saved, 0, price)
     if turns <= now.horizon:
@@ -55,6 +55,14 @@ def verdict(now: Situation, price: Price) -> tuple[Reason | None, str]:
 
 
 HOPE = 0.85  # of the old text's tokens that pages may save at best: a cheap look before the real one
+
+
+def _lasted(seconds: float) -> str:
+    """A time as a person says it: 40 s, 5 min, 3 h, 12 days; from two of a unit on."""
+    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def decide(
