@@ -40,7 +40,7 @@ def test_the_dialog_of_forget_says_what_goes_and_where_copies_may_live(client, m
 def test_the_dialog_of_forget_names_those_who_go_along(tmp_path, view):
     """Of turns whose text was let go only a picture is left: forgetting one takes the others on it, and that is said first."""
     with OpticalMemory(tmp_path / "fading.db", model=MODEL, budget=3_000, retain="clear") as memory:
-        memory.remember(THREAD, talk(60))
+        memory.remember(THREAD, talk(120))
         memory.step(THREAD)
         number = next(t.number for t in memory.turns(THREAD) if t.purged)
         client = view(tmp_path / "fading.db")
@@ -123,7 +123,7 @@ def test_a_post_that_is_no_object_is_refused(client, memory, body):
 def test_a_step_that_takes_text_for_good_says_so_first(tmp_path, view):
     """With retain the dialog names the turns whose words go, and that there is no way back; and so it is."""
     with OpticalMemory(tmp_path / "fading.db", model=MODEL, budget=3_000, retain="clear") as memory:
-        memory.remember(THREAD, talk(60))
+        memory.remember(THREAD, talk(120))
         client = view(tmp_path / "fading.db")
         asked = client.get("/t/harbour/ask/decay.json").json()
         page = client.get("/t/harbour/ask/decay").text

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from optical_memory import OpticalMemory
+from optical_memory import OpticalMemory, staircase
 from optical_memory.inspection import looking
 from tests.inspection.conftest import talk
 from tests.web.conftest import BUDGET, MODEL, THREAD
@@ -153,6 +153,35 @@ def test_what_a_model_cannot_read_is_told(client, memory):
         for string in risk["strings"]:
             assert string not in facts
             assert any(string in texts[n] for n in range(risk["turns"][0], risk["turns"][1] + 1))
+
+
+def test_one_page_has_one_readable_share_everywhere(client, memory):
+    """The list by tier, the head of the thread and the pane of a turn reckon with the type that a page is really drawn in."""
+    told = client.get("/t/harbour/fading.json").json()
+    by_tier = {t["tier"]: t for t in told["by_tier"]}
+    assert sum(t["turns"] for t in told["by_tier"]) == told["length"]
+    whole = sum(t["turns"] * t["readable"] for t in told["by_tier"]) / told["length"]
+    assert abs(whole - told["readable"]) < 1e-3
+    for stretch in told["stretches"]:
+        if stretch["tier"] in ("vivid", "clear", "dense") and not stretch["left_out"]:
+            span = client.get(f"/t/harbour/turn/{stretch['turns'][0]}.json").json()["span"]
+            assert span["shown"]["readable"] == round(stretch["readable"], 4)
+    assert any(by_tier.get(t) for t in ("vivid", "clear", "dense"))
+
+
+def test_a_page_that_shows_fewer_turns_in_larger_type_is_read_like_that_type(tmp_path, view):
+    """Where a model reads no smaller type, the dense look leaves turns out; what it shows counts as the type it is shown in."""
+    fading = staircase(clear=("turns", 10), dense=("turns", 20), card=("turns", 4_000), handle=("turns", 9_000))
+    with OpticalMemory(tmp_path / "few.db", model=MODEL, budget=8_000, schedule=fading) as memory:
+        memory.remember(THREAD, talk(120))
+        memory.context(THREAD)
+        profile = memory.settings().profile
+    assert profile.tiers["dense"] is None
+    told = view(tmp_path / "few.db").get("/t/harbour/fading.json").json()
+    dense = [t for t in told["by_tier"] if t["tier"] == "dense"]
+    smallest = min(profile.shares[t] for t in ("vivid", "clear"))
+    assert dense
+    assert dense[0]["readable"] >= smallest > profile.shares["dense"]
 
 
 def test_what_is_left_of_a_card_and_a_handle_is_words(client, drawn):

@@ -94,7 +94,7 @@ class Lookout:
         return {
             "thread": thread, "model": memory.config.model, "budget": memory.budget, "length": row.length,
             "touched_at": looking.moment(row.touched_at), "stretches": stretches,
-            "in_use": held.in_use(memory, thread), "readable": round(held.readable(stretches, memory), 4),
+            "in_use": held.in_use(memory, thread), "readable": round(held.readable(stretches), 4),
             "read_only": self.desk.read_only, "vision": profile.vision, "mode": memory.config.mode,
         }  # fmt: skip
 
@@ -246,7 +246,7 @@ class Lookout:
             told, out = _told(standing), []
             for stretch in stretches:
                 if stretch["tier"] in DRAWN and not safe.get(stretch["tier"], False):
-                    drawn = [(a, b) for a, b, tier in held.each([stretch]) if tier != "handle"]
+                    drawn = [(a, b) for a, b, tier, _ in held.each([stretch]) if tier != "handle"]
                     texts = "\n".join(t.text for a, b in drawn for t in reader.turns(path, a, b))
                     alone = [s for s in exact_strings(texts) if s not in told]
                     out += [{"turns": stretch["turns"], "tier": stretch["tier"], "strings": alone}] if alone else []

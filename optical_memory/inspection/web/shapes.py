@@ -84,7 +84,9 @@ def ago(at: str | datetime | None, now: datetime | None = None) -> str:
 
 
 def percent(share: float) -> str:
-    """0.974 as 97 %; never rounded up to 100."""
+    """0.974 as 97 %; never rounded up to 100, nor down to 0."""
+    if 0 < share < 0.005:
+        return "less than 1 %"
     whole = round(100 * share)
     return f"{min(whole, 99) if share < 1 else whole} %"
 

@@ -84,6 +84,7 @@ function pointAt(turn) {
   if (!arrow || !turn || !length) return;
   const place = (n) => 100 * (1 - Math.log1p(length - n) / Math.log1p(length)); // as the server draws the river
   arrow.setAttribute("x", `${(place(turn - 1) + place(turn)) / 2}%`);
+  arrow.removeAttribute("visibility");
 }
 
 function mark() {
