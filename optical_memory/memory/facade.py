@@ -140,10 +140,14 @@ class OpticalMemory:
 
     def _told_profile(self) -> Profile:
         if self._given_profile is not None or self.config.profile is None:
-            return self._given_profile or profile(self.config.model or "unknown")
+            return self._given_profile or self._listed(self.config.model or "unknown")
         from optical_memory.readers import load_profile
 
-        return load_profile(self.config.profile, profile(self.config.model) if self.config.model else None)
+        return load_profile(self.config.profile, self._listed(self.config.model) if self.config.model else None)
+
+    def _listed(self, model: str) -> Profile:
+        """What the tables hold of a model, at the prices of today."""
+        return profile(model, on=self._clock().date().isoformat())
 
     def adopt(self, model: str) -> None:
         """Plan for this model from now on, if none was given; the middleware does so with the first one it sees."""
@@ -164,7 +168,7 @@ class OpticalMemory:
         """
         if budget is not None and budget < 1:
             raise ConfigError(f"budget={budget!r}: give the tokens of a whole model call, 1 or more")
-        chosen = self.profile if model in (None, self.config.model) else profile(str(model))
+        chosen = self.profile if model in (None, self.config.model) else self._listed(str(model))
         if vision is False and chosen.vision:
             chosen = replace(chosen, vision=False, name=f"{chosen.name} (text only)")
         c = self.config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from math import inf, nan
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from optical_memory.cost import Price, break_even, flush_tokens, price_of, profile, step_pays, tables
 from optical_memory.errors import ConfigError
+from optical_memory.memory import OpticalMemory
 
 HOUR = Price(base=4.0, read=0.2, write=8.0, ttl=3600)
 WORKED = {  # old, new, suffix: text into pages; a batch of old pages; one page
@@ -85,6 +87,13 @@ def test_a_profile_has_the_prices_of_the_day_that_it_is_asked_for():
         assert profile(model, on=day).price.base == profile(model, on="2028-02-29").price.base == after
     with pytest.raises(ConfigError, match="2026-11-22"):
         profile("gemini-4-argon", on="22.11.2026")
+
+
+def test_a_memory_reckons_with_the_prices_of_its_clock():
+    """Its own model's and those of a model that it is asked about."""
+    with OpticalMemory("sqlite://", model="gemini-4-argon", clock=lambda: datetime(2027, 1, 2, tzinfo=UTC)) as memory:
+        assert memory.profile.price.base == 4.0
+        assert memory.settings("gemini-3.8-flash").profile.price.base == 1.5
 
 
 def test_no_row_of_prices_hides_another():
