@@ -14,7 +14,7 @@ from datetime import datetime
 from math import ceil
 from typing import Any, cast
 
-import optical_memory.memory.keep as keep
+import optical_memory.memory.applying as applying
 import optical_memory.memory.recollect as recollect
 import optical_memory.memory.retain as retain
 import optical_memory.memory.summarise as summarise
@@ -177,7 +177,7 @@ class Maker:
     ) -> tuple[Plan, PlanRow] | None:
         """Put a proposal in force: with its pages and steps, or as a plan beside, for another model or budget."""
         if not asked.own:
-            return keep.store_beside(self.store, row, path, state, asked.settings, proposal, why, now)
+            return applying.store_beside(self.store, row, path, state, asked.settings, proposal, why, now)
         return self.put_in_force(row, path, state, asked.settings, proposal, why, now, asked.config)
 
     def put_in_force(
@@ -185,10 +185,12 @@ class Maker:
         config: MemoryConfig | None = None,
     ) -> tuple[Plan, PlanRow] | None:  # fmt: skip
         """Draw what a proposal needs and store it; None if the thread has changed. A `config` is kept with the thread."""
-        images = keep.render(self.store, path, state, proposal)
+        images = applying.render(self.store, path, state, proposal)
         proposal = summarise.with_cards(proposal, state.fresh, self.summarizer)
         public = config.public() if config else None
-        return keep.store_proposal(self.store, row, path, state, settings, proposal, images, why, now, config=public)
+        return applying.store_proposal(
+            self.store, row, path, state, settings, proposal, images, why, now, config=public
+        )
 
     def fade(self, asked: Asked, row: ThreadRow, path: Path, now: datetime) -> int:
         """Take the text of what has fallen to the tier `retain` away; of how many turns. What fails is tried at the next step."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
 
-import optical_memory.memory.keep as keep
+import optical_memory.memory.applying as applying
 from optical_memory.config import MemoryConfig
 from optical_memory.cost import Profile
 from optical_memory.errors import BudgetError
-from optical_memory.memory.keep import Fading
+from optical_memory.memory.applying import Fading
 from optical_memory.memory.pictures import Picture, PNGs, draw
 from optical_memory.memory.state import load, picture_json, tiers_of
 from optical_memory.pages import Sheet, Style, TurnText, fitted, measure
@@ -66,8 +66,10 @@ def _fade(
     except BudgetError as error:
         log.warning("thread %r keeps the text of %d pages for now: %s", row.key, len(fading), error)
         return False
-    images = keep.render(store, path, left, proposal, fading)
-    return keep.store_proposal(store, row, path, left, settings, proposal, images, "retain", now, fading) is not None
+    images = applying.render(store, path, left, proposal, fading)
+    return (
+        applying.store_proposal(store, row, path, left, settings, proposal, images, "retain", now, fading) is not None
+    )
 
 
 # --------------------------------------------------------------------------------------------- which
