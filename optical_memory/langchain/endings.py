@@ -38,10 +38,10 @@ class Answer:
 
 
 class Endings:
-    """Remembers answers, and forgets what was kept for a run that is over. Safe for threads.
+    """Remembers the last answer of each run, and forgets runs without a thread when they end. Safe for threads.
 
-    `at_once=False` leaves every answer to the state of the next call, or to a hook at the run's end; `idle` are the
-    seconds after which a run without a thread that made no call is taken for one that was broken off.
+    With `at_once=False` answers are remembered with the next call, or by a hook at the run's end. A run without a thread
+    that has made no call for `idle` seconds counts as broken off.
     """
 
     def __init__(self, memory: OpticalMemory, at_once: bool, idle: float = IDLE) -> None:
@@ -50,7 +50,7 @@ class Endings:
         self._runs: dict[str, float] = {}  # runs without a thread that have not ended, and when they last called
 
     def began(self, where: Place, messages: Sequence[BaseMessage]) -> bool:
-        """A call is made; True where an answer that other middleware has rewritten since was erased just now."""
+        """Called before each model call. True if other middleware has rewritten the newest answer, which is erased then."""
         if where.ephemeral:
             self._runs[where.thread] = time.monotonic()
             self._swept()
@@ -58,7 +58,7 @@ class Endings:
         return self._erased(where.thread, messages)
 
     def ended(self, where: Place, before: Sequence[BaseMessage], answers: Sequence[Any]) -> None:
-        """A model's answers came; if no tool is called the run is over. `before` is what it was asked."""
+        """Called after each model call, which was asked `before`; if the model calls no tool the run is over."""
         given = [m for m in answers if isinstance(m, BaseMessage)]
         if not given or unanswered(given):
             return

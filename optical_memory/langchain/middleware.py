@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from optical_memory.langchain.endings import Endings
 from optical_memory.langchain.health import PAUSE, Health
 from optical_memory.langchain.pairs import answered, cut, paired, rounds, sendable, trimmed, unanswered
 from optical_memory.langchain.sizes import Reserved, message_counter
-from optical_memory.langchain.thinking import Bonds, thoughtless
+from optical_memory.langchain.thinking import Bonds, without_thinking
 from optical_memory.langchain.tools import TOKENS, RecallMemory, messages_in
 from optical_memory.langchain.where import Place, Subagents, Thread, is_subagent, place
 from optical_memory.langchain.wire import Cache, family, model_name, wired
@@ -260,7 +261,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         told = sendable(messages, thoughts=bound)
         told = self._bonds.loosened(_base(request), told, trusting) if bound else told
         made = wired(
-            request.override(model=thoughtless(request, told)), told, call.profile, self._cache, call.place.thread
+            request.override(model=without_thinking(request, told)), told, call.profile, self._cache, call.place.thread
         )
         return Sent(made, told, call, context)
 
@@ -410,7 +411,7 @@ class OpticalMemoryAtEndMiddleware(OpticalMemoryMiddleware):
 
 async def _aside(error: BaseException, work: Callable[..., None], *arguments: Any) -> None:
     """Do this in a worker thread, and wait for it unless the task was cancelled: then the thread goes on by itself."""
-    done = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    done = asyncio.get_running_loop().run_in_executor(None, copy_context().run, work, *arguments)
     if isinstance(error, Exception):
         await done
 

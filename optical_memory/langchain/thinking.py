@@ -1,9 +1,10 @@
-"""Reasoning and the prefix that it was thought with.
+"""Reasoning, and what stood before it when the model thought it.
 
-Newer Claude models bind each thinking block to everything that stood before it and answer 400 if any of that has changed.
-Blocks may be left out from the oldest on, never from the middle, and one that was left out may not come back. A plan strips
-what its own change unbinds. What is left is found here: an answer to plain messages (the memory failed), to a smaller
-context (the first was too long), or under another model.
+Newer Claude models bind each thinking block to everything before it, and answer 400 if any of that has changed. Blocks may
+be left out from the oldest on, but not from the middle, and one that was left out may not come back. Where a new plan
+changes what the model sees, the memory itself leaves out the reasoning before it. This module finds the other cases: the
+model has answered to plain messages (the memory failed), to a smaller context (the first was too long), to one in which the
+newest message was cut, or another model has answered.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ KEPT = 16_384  # answers whose prefix is known in this process
 
 @dataclass(frozen=True, slots=True)
 class Bond:
-    """The prefix that an answer's reasoning is bound to, and the first message whose reasoning stood in it."""
+    """What an answer's reasoning is bound to."""
 
-    prefix: str
-    first: str
+    prefix: str  # hash of all that stood before it, without reasoning
+    first: str  # id of the first message whose reasoning stood before it, or its own
 
 
 class Bonds:
-    """For each answer with reasoning that came in this process, what it was thought with. Safe for threads."""
+    """What the reasoning of each answer is bound to that came in this process. Safe for threads."""
 
     def __init__(self) -> None:
         self._known: Kept[str, Bond] = Kept(KEPT)
 
     def note(self, base: str, sent: Sequence[BaseMessage], answers: Sequence[BaseMessage]) -> None:
-        """These answers came to these messages; `base` is what stood before them (the system prompt)."""
+        """Keep what the first of these answers with reasoning is bound to: `base`, the system prompt, and `sent`."""
         answer = next((a for a in answers if a.id and reasons(a)), None)
         if answer is None:
             return
@@ -98,8 +99,8 @@ def _kind(block: Any) -> str:
     return str(block.get("type", "")) if isinstance(block, Mapping) else ""
 
 
-def thoughtless(request: Any, messages: Sequence[BaseMessage]) -> Any:
-    """The request's model without thinking for this call, where thinking could not go on; else the model itself.
+def without_thinking(request: Any, messages: Sequence[BaseMessage]) -> Any:
+    """The request's model with thinking switched off, where it would be refused; else the model itself.
 
     With `thinking={"type": "enabled"}` Claude wants the newest answer of an open tool round to begin with its thinking,
     and answers 400 where that had to be left out. Adaptive thinking has no such rule.
