@@ -6,7 +6,7 @@ schema.md    the tables of the database
 README.md    what stands between `<!-- made: NAME -->` and `<!-- end -->`
 
 The conversation in it is made up by a seed, so that the same program makes the same files. `--check` says which of the text
-files are not as they would be made now; `--viewer` takes the picture of the viewer too (Playwright and Chromium).
+files (plots are text) are not as they would be made now; `--viewer` takes the picture of the viewer too (Playwright, Chromium).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 from PIL import Image  # noqa: E402
 
 from optical_memory import MemoryConfig, OpticalMemory, staircase  # noqa: E402
-from optical_memory.bench.command import scene_made  # noqa: E402
+from optical_memory.bench.command import outcome, scene_made  # noqa: E402
 from optical_memory.bench.simulate import density  # noqa: E402
 from optical_memory.cost import profile  # noqa: E402
 from optical_memory.inspection import looking, tables  # noqa: E402
@@ -50,6 +50,7 @@ MODELS = (
     "claude-opus-5", "claude-fable-5", "claude-opus-4-8", "claude-sonnet-5", "claude-haiku-4-5", "gpt-5.6-sol", "gpt-5.6",
     "gpt-5", "gpt-4o", "gpt-4.1-mini", "gemini-3-pro", "gemini-2.5-pro", "qwen3-vl", "grok-4", "mistral-large", "any other",
 )  # fmt: skip
+UNWISE = ("falls every turn", "frozen pages", "equal tokens")  # policies that only show why ours is not like them
 PLACES = ("Bergen", "Aarhus", "Turku", "Gdynia", "Rostock", "Visby", "Tallinn", "Malmo", "Lysekil", "Ronne")
 GOODS = ("coffee", "paper rolls", "bicycle parts", "salt cod", "pine boards", "ceramics", "lamp oil", "wool")
 TROUBLE = (
@@ -113,26 +114,28 @@ def played(file: Path) -> OpticalMemory:
 
 
 def pictures(memory: OpticalMemory, to: Path) -> None:
-    """All pictures but the viewer's."""
+    """The page at its tiers, as PNG."""
     to.mkdir(parents=True, exist_ok=True)
     pages = {tier: memory.pages(THREAD, tier=tier) for tier in DRAWN}
     number = max(pages["dense"], key=lambda page: page.height).number  # the fullest
     shown = {tier: next(p for p in some if p.number == number) for tier, some in pages.items()}
     for tier, page in shown.items():
         _cropped(page.png, to / f"{tier}.png", min(HEIGHT, *(p.height for p in shown.values())))
+
+
+def plots(memory: OpticalMemory) -> dict[str, str]:
+    """The plots as SVG, by the names of their files."""
     report = looking.context_report(memory.context(THREAD, reserved=1_000, dry_run=True), 0)
     ledger = memory.ledger(THREAD)
     turns = [t["tokens"] for t in looking.turns(memory, THREAD, 1, None)]
+    instead = {name: bill.money for name, bill in ledger.instead.items()}
     drawn = {
         "decay": DecayCurve.of(staircase()),
         "budget": BudgetBar.of(report),
         "tokens": TokensByTier.of(turns, looking.steps(memory, THREAD), BUDGET),
-        "money": Bars.money(
-            ledger.spent.money, {name: bill.money for name, bill in ledger.instead.items()}, "optical memory"
-        ),
+        "money": Bars.money(ledger.spent.money, instead, "optical memory"),
     }
-    for name, picture in drawn.items():
-        (to / f"{name}.svg").write_text(as_file(picture.svg()), encoding="utf-8")
+    return {name: as_file(picture.svg()) for name, picture in drawn.items()}
 
 
 def _cropped(png: bytes, to: Path, height: int) -> None:
@@ -244,8 +247,22 @@ def shown(memory: OpticalMemory) -> dict[str, str]:
     return {
         "grid": _printed(lambda: tables.grid(report)),
         "steps": _printed(lambda: tables.steps(taken)),
+        "pays": pays(),
         "models": models(),
     }
+
+
+def pays() -> str:
+    """What `optical-memory simulate` says without options, but for the policies that nobody would choose."""
+    done = outcome(scene_made(profile("claude-opus-5"), MemoryConfig(model="claude-opus-5"), 200, 4_000)).to_json()
+    head = ["| way | USD | of plain text | turns readable, mean | at least |", "|---|---|---|---|---|"]
+    wise = [r for r in done["policies"] if not r["policy"].startswith(UNWISE)]
+    return "\n".join([*head, *map(_policy, wise)])
+
+
+def _policy(row: dict[str, Any]) -> str:
+    usd, share, mean, least = row["usd"], row["of plain text"], row["readable"], row["at least"]
+    return f"| {row['policy']} | {usd:.2f} | {share:.2f} | {mean:.1f} | {least:.1f} |"
 
 
 def models() -> str:
@@ -292,7 +309,8 @@ def filled(readme: str, told: dict[str, str]) -> str:
 def texts(memory: OpticalMemory) -> dict[Path, str]:
     """Every text file that can be made, and what would be in it."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    return {
+    drawn = {DOCS / "pictures" / f"{name}.svg": svg for name, svg in plots(memory).items()}
+    return drawn | {
         DOCS / "commands.md": commands(), DOCS / "schema.md": schema(), ROOT / "README.md": filled(readme, shown(memory)),
     }  # fmt: skip
 
