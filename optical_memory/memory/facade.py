@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property, wraps
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optical_memory.memory.accounts as accounts
 import optical_memory.memory.finding as finding
@@ -44,6 +44,23 @@ Clock = Callable[[], datetime]
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+S = TypeVar("S")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def twin(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
+    """The same method for asyncio, with the same arguments: it runs in a worker thread."""
+
+    async def run(self: S, /, *args: P.args, **options: P.kwargs) -> R:
+        found: Callable[P, R] = getattr(self, method.__name__)  # a subclass may have its own
+        return await asyncio.to_thread(found, *args, **options)
+
+    wraps(method)(run)
+    run.__name__, run.__doc__ = f"a{method.__name__}", f"`{method.__name__}` in a worker thread."
+    return run
 
 
 class OpticalMemory:
@@ -440,77 +457,12 @@ class OpticalMemory:
 
     # ----------------------------------------------------------------------------------------- asyncio
 
-    async def aledger(self, thread: str) -> ThreadLedger:
-        """`ledger` in a worker thread."""
-        return await asyncio.to_thread(self.ledger, thread)
-
-    async def aremember(self, thread: str, messages: Iterable[object]) -> Remembered:
-        """`remember` in a worker thread."""
-        return await asyncio.to_thread(self.remember, thread, messages)
-
-    async def acontext(self, thread: str, **options: Any) -> Context:
-        """`context` in a worker thread."""
-        return await asyncio.to_thread(partial(self.context, thread, **options))
-
-    async def aproject(self, messages: Sequence[object], *, thread: str, **options: Any) -> Context:
-        """`project` in a worker thread."""
-        return await asyncio.to_thread(partial(self.project, messages, thread=thread, **options))
-
-    async def aembed(self, thread: str) -> int:
-        """`embed` in a worker thread."""
-        return await asyncio.to_thread(self.embed, thread)
-
-    async def arecall(self, thread: str, query: str, *, limit: int = 5) -> list[Hit]:
-        """`recall` in a worker thread."""
-        return await asyncio.to_thread(partial(self.recall, thread, query, limit=limit))
-
-    async def aturns(self, thread: str, **options: Any) -> list[Turn]:
-        """`turns` in a worker thread."""
-        return await asyncio.to_thread(partial(self.turns, thread, **options))
-
-    async def apages(self, thread: str, **options: Any) -> list[Page]:
-        """`pages` in a worker thread."""
-        return await asyncio.to_thread(partial(self.pages, thread, **options))
-
-    async def athreads(self, **options: Any) -> list[ThreadInfo]:
-        """`threads` in a worker thread."""
-        return await asyncio.to_thread(partial(self.threads, **options))
-
-    async def astep(self, thread: str, *, dry_run: bool = False) -> Step:
-        """`step` in a worker thread."""
-        return await asyncio.to_thread(partial(self.step, thread, dry_run=dry_run))
-
-    async def aexplain(self, thread: str, *, reserved: int = 0) -> str:
-        """`explain` in a worker thread."""
-        return await asyncio.to_thread(partial(self.explain, thread, reserved=reserved))
-
-    async def aundo(self, thread: str) -> Step:
-        """`undo` in a worker thread."""
-        return await asyncio.to_thread(self.undo, thread)
-
-    async def apin(self, thread: str, turns: int | Iterable[int]) -> int:
-        """`pin` in a worker thread."""
-        return await asyncio.to_thread(self.pin, thread, turns)
-
-    async def aunpin(self, thread: str, turns: int | Iterable[int]) -> int:
-        """`unpin` in a worker thread."""
-        return await asyncio.to_thread(self.unpin, thread, turns)
-
-    async def aforget(self, thread: str, **options: Any) -> Forgotten:
-        """`forget` in a worker thread."""
-        return await asyncio.to_thread(partial(self.forget, thread, **options))
-
-    async def acopy(self, thread: str, to: str) -> ThreadInfo:
-        """`copy` in a worker thread."""
-        return await asyncio.to_thread(self.copy, thread, to)
-
-    async def aobserve(self, usage: Mapping[str, Any], context: Context) -> None:
-        """`observe` in a worker thread."""
-        await asyncio.to_thread(self.observe, usage, context)
-
-    async def astats(self, thread: str | None = None) -> Stats:
-        """`stats` in a worker thread."""
-        return await asyncio.to_thread(self.stats, thread)
+    aremember, acontext, aproject = twin(remember), twin(context), twin(project)
+    arecall, asearch, aembed = twin(recall), twin(search), twin(embed)
+    athreads, aturns, apages, astats = twin(threads), twin(turns), twin(pages), twin(stats)
+    astep, asteps, aexplain, aundo = twin(step), twin(steps), twin(explain), twin(undo)
+    apin, aunpin, aforget, acopy = twin(pin), twin(unpin), twin(forget), twin(copy)
+    aobserve, aledger, aclose = twin(observe), twin(ledger), twin(close)
 
 
 def _configured(config: MemoryConfig | str | FilePath | None, settings: Mapping[str, Any]) -> MemoryConfig:
