@@ -36,6 +36,7 @@ WIDEST = 7 * CELL  # a run that is wider is squeezed: a line must have room for 
 GAP = CELL // 20  # rows of paper above and below the script's ordinary letters
 UNSEEN = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Me"}  # categories of what is invisible by itself: drawn as codes
 UNICODE = {(0, 3), (0, 4), (0, 6), (3, 1), (3, 10)}  # platform and encoding of the tables that are in Unicode
+ORDER = 2  # raised where `scripts` orders a line otherwise than before
 JOINER = "\u200d"  # at a run's end: the word goes on in the next run
 
 Ranges = tuple[tuple[int, int], ...]
@@ -278,7 +279,7 @@ def _raqm() -> bool:
 def _libraries() -> str:
     from PIL import features
 
-    told = {name: features.version(name) for name in ("pil", "freetype2", "raqm", "harfbuzz")}
+    told = {name: features.version(name) for name in ("pil", "freetype2", "raqm", "harfbuzz")} | {"order": ORDER}
     return "-".join(f"{name}{version}" for name, version in told.items())
 
 

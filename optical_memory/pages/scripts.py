@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # letters and d
 MIRRORED = set("()[]{}<>«»≤≥")
 MIRROR = "\u200f"  # before a unit: the other way round
 KEY = "\u20e3"  # a square round a digit
+NESTED = 63  # brackets that may be open at once
 
 
 def units(text: str) -> list[str]:
@@ -176,7 +178,7 @@ def _numbers(kinds: list[str], side: str) -> list[str]:
         if kind in {"L", "R", "AL", "code"}:
             strong = "L" if kind == "code" else kind
             found.append("L" if strong == "L" else "R")
-        elif kind == "AN" or _number(kinds, i):
+        elif kind == "AN" or (_number(kinds, i) and (strong != "AL" or kind in {"EN", "CS"})):
             arabic = kind == "AN" or strong == "AL" or (kind == "CS" and kinds[i - 1] == "AN")
             found.append("AN" if arabic else "L" if strong == "L" else "EN")
         else:
@@ -194,24 +196,35 @@ def _number(kinds: list[str], i: int) -> bool:
 
 def _bracketed(kinds: list[str], parts: Sequence[str], side: str) -> list[str]:
     """Rule N0: a pair of brackets goes along with what it holds, or with what stands before it."""
-    found, open_ = list(kinds), list[int]()
+    found = list(kinds)
+    upto = {way: [0, *accumulate(kind != "ON" and (kind == "L") == (way == "L") for kind in kinds)] for way in "LR"}
+    for start, end in sorted(_pairs(kinds, parts)):
+        inside = {way for way in "LR" if upto[way][end] > upto[way][start + 1]}
+        if inside:
+            found[start] = found[end] = side if side in inside else _before(found, start, side)
+    return found
+
+
+def _pairs(kinds: list[str], parts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Brackets that belong together. Where more than `NESTED` are open Unicode looks for no more of them, which also keeps
+    the work linear, whatever a text holds."""
+    open_ = list[int]()
     for i, part in enumerate(parts):
         if kinds[i] == "ON" and part in "([{":
+            if len(open_) == NESTED:
+                return
             open_.append(i)
         elif kinds[i] == "ON" and part in ")]}":
             start = next((o for o in reversed(open_) if parts[o] == "([{"[")]}".index(part)]), None)
             if start is not None:
                 del open_[open_.index(start) :]
-                found[start] = found[i] = _along(found, start, i, side)
-    return found
+                yield start, i
 
 
-def _along(kinds: list[str], start: int, end: int, side: str) -> str:
-    inside = {"L" if kind == "L" else "R" for kind in kinds[start + 1 : end] if kind != "ON"}
-    if not inside or side in inside:
-        return side if inside else "ON"
-    before = next((kind for kind in reversed(kinds[:start]) if kind != "ON"), side)
-    return "LR"[side == "L"] if ("L" if before == "L" else "R") != side else side
+def _before(kinds: list[str], at: int, side: str) -> str:
+    """The direction of the last text before a place, numbers counting as right to left; `side` where there is none."""
+    found = next((kinds[i] for i in range(at - 1, -1, -1) if kinds[i] != "ON"), side)
+    return "L" if found == "L" else "R"
 
 
 def _neutral(kinds: list[str], side: str) -> list[str]:
