@@ -259,7 +259,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         """The request with these messages in the form of its provider, without reasoning that is bound to others."""
         bound = binds(request.model)
         told = sendable(messages, thoughts=bound)
-        told = self._bonds.loosened(_base(request), told, trusting) if bound else told
+        if bound:  # what was reasoning alone may be empty then
+            told = sendable(self._bonds.loosened(_base(request), told, trusting), thoughts=True)
         made = wired(
             request.override(model=without_thinking(request, told)), told, call.profile, self._cache, call.place.thread
         )
@@ -301,8 +302,9 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         """The newest messages that fit into the budget; a newest result that is too long shows its head and tail."""
         room = (call.budget or self.memory.budget) - call.reserved
         numbers = self._numbers(call) if isinstance(error, BudgetError) else {}
-        messages, cut = trimmed(call.messages, room, message_counter(call.profile), lambda m: numbers.get(id(m)))
-        if cut:
+        count = message_counter(call.profile)
+        messages, shortened = trimmed(call.messages, room, count, lambda m: numbers.get(id(m)))
+        if shortened:
             self._health.once("cut", CUT)
         return [stripped(message) for message in messages]  # reasoning is bound to a prefix that is not there
 

@@ -164,3 +164,23 @@ def test_a_call_with_broken_arguments_reaches_the_provider_with_its_result(doors
     payload = payload_of(request.model, request)
     check(payload)
     assert all(m.content in json.dumps(payload) for m in told)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_answer_of_reasoning_alone_leaves_no_gap_where_its_reasoning_goes(doors):
+    """Before a message that is cut only reasoning that is known to be bound stays: an answer of nothing else goes whole."""
+    model, memory, _ = doors["anthropic"]
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    history = [
+        HumanMessage("Look.", id="1"),
+        AIMessage("", tool_calls=[{"name": "look", "args": {}, "id": "c1"}], id="2"),
+        ToolMessage("All is well.", tool_call_id="c1", id="3"),
+        AIMessage([thought], id="4"),
+        HumanMessage("the pump is late " * 6_000, id="5"),
+    ]
+    payload_of, check, bill = PROVIDERS["anthropic"]
+    request = sent(model, memory, f"alone{next(names)}", history, None)
+    payload = payload_of(request.model, request)
+    check(payload)
+    assert bill(payload).tokens <= BUDGET
+    assert "All is well." in json.dumps(payload)
