@@ -48,6 +48,7 @@ KEPT = re.compile(  # characters that have no ink of their own where they change
 REPEATED = re.compile(r"(⟨U\+[0-9A-F]+)⟩(?:\1⟩){2,}")
 SELECTOR = re.compile("(?<=[\u2000-\u33ff\U0001f000-\U0001ffff])[\ufe0e\ufe0f]")  # how a symbol is coloured
 COMBINING = re.compile("[\u0300-\u036f\u0483-\u0489]{4,}")
+CHAIN = 5  # joiners in one emoji: those in use have three
 STACKED = re.compile(f"[{ARABIC_MARKS}{HEBREW_MARKS}{DEVANAGARI_MARKS}{THAI_MARKS}\u3099\u309a]{{5,}}")
 
 
@@ -143,9 +144,11 @@ def _kept(text: str, codes: _Codes) -> str:
     """Everything as codes or itself, but for what is drawn with its neighbours; stacks of marks are cut short."""
     parts = KEPT.split(text)
     parts[::2] = [part.translate(codes) for part in parts[::2]]
+    chain = 0  # of joined emoji, which are drawn as one
     for i in range(1, len(parts), 2):
-        if not _joins(parts[i - 1][-1:], parts[i], parts[i + 1][:1]):
-            parts[i] = parts[i].translate(codes)
+        chain = chain + 1 if len(parts[i - 1]) <= 2 else 1
+        if chain > CHAIN or not _joins(parts[i - 1][-1:], parts[i], parts[i + 1][:1]):
+            parts[i], chain = parts[i].translate(codes), 0
     return STACKED.sub(_capped, "".join(parts))
 
 

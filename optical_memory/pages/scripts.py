@@ -34,7 +34,7 @@ UNIT = re.compile(
     rf"(?:[{AR}][{AR_MARKS}\u200c]*){{1,{LETTERS}}}"
     rf"|[{DEV}](?:[{DEV_MARKS}]*\u094d[\u200c\u200d]?[{DEV}]){{0,4}}[{DEV_MARKS}\u200c\u200d]*"
     rf"|[{marks.THAI}][{TH_MARKS}]*\u0e33?|[\u05d0-\u05f2][{HE_MARKS}]*"
-    r"|[\u1100-\u115e\ua960-\ua97c]+[\u1161-\u11a7\ud7b0-\ud7c6]*[\u11a8-\u11ff\ud7cb-\ud7fb]*"
+    r"|[\u1100-\u115e\ua960-\ua97c]{1,3}[\u1161-\u11a7\ud7b0-\ud7c6]{0,3}[\u11a8-\u11ff\ud7cb-\ud7fb]{0,3}"
     rf"|[\u3041-\u30ff][\u3099\u309a]+|[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f\u20e3"
     rf"|{marks.EMOJI}{TONE}?(?:\u200d[{marks.EMOJI[1:-1]}\u2190-\u2bff]{TONE}?)*"
     rf"|[{AR_MARKS}{DEV_MARKS}{TH_MARKS}{HE_MARKS}]+|.",

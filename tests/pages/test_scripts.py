@@ -219,6 +219,23 @@ def test_a_stray_word_that_could_not_be_read_is_drawn_as_codes():
 
 
 @needs_fonts
+@pytest.mark.parametrize(
+    "text", ["😀\u200d" * 30_000 + "😀", "\u1100\u1102" * 30_000, "\u1100" + "\u1161\u1162" * 30_000]
+)
+def test_characters_without_end_that_would_be_drawn_as_one_are_parted(text):
+    """One picture of thousands of joined emoji took gigabytes, and beyond some size was an error."""
+    assert max(map(len, units(visible(text, "s")))) <= 16
+    assert layout([TurnText(1, "user", "漢字 " + text)], Style(12, scripts="s"), SHEET)
+
+
+@needs_fonts
+def test_the_longest_emoji_in_use_is_drawn_as_one_and_a_joiner_that_joins_nothing_is_seen():
+    kiss = "👩🏽\u200d❤\u200d💋\u200d👩🏾"
+    assert units(visible(kiss, "e")) == [kiss]
+    assert "⟨U+200D⟩" in visible("😀\u200d" * 20 + "😀", "e")
+
+
+@needs_fonts
 def test_emoji_are_drawn_at_the_pitch_of_the_page():
     assert fitted(Style(9, bold=True), ["done ✅"]) == Style(9, bold=True, scripts="e")
     assert page("done ✅ 🚀").lines() == ["⟪⟫done ✅ 🚀"]
