@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import Counter
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from optical_memory.inspection.demo import agent, measure, tools
+from optical_memory import OpticalMemory
+from optical_memory.inspection.demo import agent, measure, report, tools
 from optical_memory.messages import SOURCE
-from tests.inspection.conftest import Command, talk, write_lines
+from optical_memory.planning.context import Segment
+from tests.inspection.conftest import BUDGET, MODEL, Command, talk, write_lines
 
 
 def test_the_tools_read_the_library_that_runs_them() -> None:
@@ -74,6 +77,24 @@ def test_dropping_the_oldest_counts_what_fits() -> None:
     assert measure.kept_by_dropping([5, 5, 5, 5], 11) == 2
     assert measure.kept_by_dropping([5, 5], 10) == 2
     assert measure.kept_by_dropping([50], 10) == 0
+
+
+def test_a_turn_that_its_page_leaves_out_is_not_counted_as_readable(harbour: str, database: Path) -> None:
+    """The demo's figures are those of the thread: every turn once, at the tier that it really has."""
+    with OpticalMemory(database, model=MODEL, budget=BUDGET, read_only=True) as memory:
+        held = Counter(turn.tier for turn in memory.turns(harbour))
+        found = measure.by_tier(memory.context(harbour, dry_run=True), 60)
+    assert held["handle"] > 0
+    assert {kind: count for kind, count in found.items() if count} == dict(held)
+
+
+def test_the_strip_of_the_report_is_as_long_as_the_conversation() -> None:
+    """Turns stand at their places: what is not shown has room of its own, so that the newest end at the right."""
+    segments = (Segment("vivid", (3, 5), 9), Segment("text", (8, 9), 9))
+    strip = "".join(report._placed(segments, 10))
+    told = re.findall(r'class="([\w-]+)" style="width:([\d.]+)%"', strip)
+    assert [kind for kind, _ in told] == ["handle", "vivid", "handle", "text", "handle"]
+    assert [float(width) for _, width in told] == [20, 30, 20, 20, 10]
 
 
 def test_a_transcript_of_ones_own_becomes_a_page_to_look_at(run: Command, tmp_path: Path) -> None:

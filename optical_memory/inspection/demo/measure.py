@@ -102,21 +102,24 @@ def measure(memory: OpticalMemory, thread: str, source: str, recalled: Recalled 
     )
 
 
-def by_tier(context: Context) -> dict[str, int]:
-    """How many turns a context shows at each tier; those that it does not show stand behind a handle."""
+def by_tier(context: Context, length: int) -> dict[str, int]:
+    """How many of a thread's `length` turns a context shows at each tier; what it does not show stands behind a handle.
+
+    Turns that a page leaves out are not shown by it.
+    """
     found: Counter[str] = Counter()
     for segment in context.segments:
         if segment.turns and segment.kind != "recalled":
             kind = "text" if segment.kind in ("current", "excerpt") else segment.kind
-            found[kind] += segment.turns[1] - segment.turns[0] + 1
+            found[kind] += sum(last - first + 1 for first, last in segment.shown)
+    found["handle"] = length - sum(n for kind, n in found.items() if kind != "handle")
     return dict(found)
 
 
 def _held(memory: OpticalMemory, thread: str, context: Context, model: str | None) -> Held:
     reads = profile(context.model)
-    return Held(
-        context.model, looking.plain_tokens(memory, thread, model), context.tokens, by_tier(context), reads.note
-    )
+    turns = by_tier(context, looking.length(memory, thread))
+    return Held(context.model, looking.plain_tokens(memory, thread, model), context.tokens, turns, reads.note)
 
 
 def kept_by_dropping(tokens: Sequence[int], budget: int) -> int:

@@ -105,13 +105,9 @@ def _spent(shown: Shown) -> str:
 
 
 def _stretches(shown: Shown) -> str:
-    segments = [s for s in shown.context.segments if s.turns]
+    segments = [s for s in shown.context.segments if s.turns and s.kind != "recalled"]
     whole = len(shown.turns)
-    ours = "".join(
-        _bar(s.kind, s.turns[1] - s.turns[0] + 1, whole, f"turns {turn_range(s.turns)}: {s.kind}")
-        for s in segments
-        if s.turns
-    )
+    ours = "".join(_placed(segments, whole))
     kept = shown.kept_by_dropping
     dropped = f'<i class="gone" style="width:{100 * (whole - kept) / max(whole, 1):.2f}%" title="dropped"></i>'
     rows = "".join(_row(shown, s) for s in segments)
@@ -120,11 +116,24 @@ def _stretches(shown: Shown) -> str:
         f'<p class="label"><b>With optical memory</b>: {_tally(shown.held)}</p><div class="strip">{ours}</div>'
         f'<p class="label"><b>Dropping the oldest</b>, same budget: {kept} turns left</p>'
         f'<div class="strip">{dropped}{_bar("text", kept, whole, f"{kept} newest turns")}</div>'
-        f'<div class="axis"><span>turn 1</span><span>turn {whole}</span></div>{_key(s.kind for s in segments)}'
+        f'<div class="axis"><span>turn 1</span><span>turn {whole}</span></div>{_key((*(s.kind for s in segments), "handle"))}'
         f'<details><summary><b>{len(segments)} stretches</b>, turn by turn</summary><div class="scroll" style="padding:0 16px">'
         '<table><tr><th>turns</th><th>held as</th><th class="n">tokens</th><th class="n">as text</th><th>begins</th></tr>'
         f"{rows}</table></div></details>"
     )
+
+
+def _placed(segments: Sequence[Segment], whole: int) -> Iterator[str]:
+    """A bar for each segment at the place of its turns, and for what lies between two of them a handle."""
+    at = 1
+    for segment in segments:
+        first, last = segment.turns or (at, at - 1)
+        if first > at:
+            yield _bar("handle", first - at, whole, f"turns {turn_range((at, first - 1))}: handle")
+        yield _bar(segment.kind, last - first + 1, whole, f"turns {turn_range((first, last))}: {segment.kind}")
+        at = last + 1
+    if at <= whole:
+        yield _bar("handle", whole - at + 1, whole, f"turns {turn_range((at, whole))}: handle")
 
 
 def _bar(kind: str, part: float, whole: float, title: str) -> str:
@@ -160,7 +169,7 @@ def _samples(shown: Shown) -> Iterator[str]:
     first, last = looks[0].turns
     yield (
         f"<h2>One page, ageing</h2><p>Turns {first} to {last}, {shown.text_tokens(first, last):,} tokens as text. "
-        "The upper left corner of each picture at its true pixels: smaller type, fewer pixels, fewer tokens.</p>"
+        "The upper left corner of each picture at its true pixels: smaller type or fewer turns, fewer pixels, fewer tokens.</p>"
         '<div class="samples">'
     )
     for page in looks:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.output as output
 from optical_memory.errors import MissingExtraError
-from optical_memory.inspection.demo.measure import HELD, Recalled, Shown, measure
+from optical_memory.inspection.demo.measure import Recalled, Shown, measure
 from optical_memory.inspection.importing import progress, transcript
 from optical_memory.inspection.output import note, one_line, safe, turn_range
 from optical_memory.inspection.saving import folder, name_images, save_context, write
+from optical_memory.planning.tiers import DRAWN
 
 if TYPE_CHECKING:
     from optical_memory.memory import OpticalMemory
@@ -132,8 +133,10 @@ def _print(shown: Shown) -> None:
     out.print(_legend(shown))
     out.print(f"\nThe same {len(shown.turns)} turns as plain text: {held.text_tokens:,} tokens.")
     out.print(f"Dropping the oldest to fit {context.budget:,}: {shown.kept_by_dropping} turns are left.")
-    words = ", ".join(f"{held.turns[kind]} {kind}" for kind in HELD if held.turns.get(kind))
-    out.print(f"With optical memory {shown.readable} turns can be read ({words}); all can be recalled.")
+    words = ", ".join(f"{held.turns[kind]} {kind}" for kind in ("text", *DRAWN) if held.turns.get(kind))
+    cards = held.turns.get("card", 0)
+    headlines = f", {cards} more have a headline" if cards else ""
+    out.print(f"With optical memory {shown.readable} turns can be read ({words}){headlines}; all can be recalled.")
     if shown.spent:
         spent = shown.spent
         out.print(f"Over {spent.calls} calls: {spent.total:,} input tokens, {spent.most:,} at most in one;")
