@@ -1,26 +1,28 @@
 """Automatic recall: old turns that the newest message asks for come back right before it.
 
-As text, word for word; or, where that holds more of what is asked for, as one vivid page drawn for the purpose with their exact
-strings beside it. They stay there until the next step, so that the prefix stays as it was.
+As text, word for word; or, where that holds more of what is asked for, as one page drawn for the purpose, in the smallest type
+that the model reads well, with their exact strings beside it. They stay there until the next step, so that the prefix stays.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import sqrt
 from typing import Any
 
+from optical_memory.cost import Profile
 from optical_memory.memory.view import View
-from optical_memory.pages import fitted, measure
+from optical_memory.pages import Style, fitted, measure
 from optical_memory.planning.context import PREAMBLE, Segment, ranges
 from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import MARK
 from optical_memory.planning.looks import smaller
 from optical_memory.planning.seal import may_draw
 from optical_memory.planning.spans import Look, Settings, copy_of, turn_to_draw
+from optical_memory.planning.tiers import DRAWN
 from optical_memory.storage import Found, Path, Reader, TurnRow
 
 Search = Callable[[Reader, Path, str, int, Container[int]], list[Found]]
@@ -28,23 +30,24 @@ Search = Callable[[Reader, Path, str, int, Container[int]], list[Found]]
 THRESHOLD = 1.0  # BM25 below this is chance: one common word
 CANDIDATES = 12  # matches that are looked at, and one more for each
 TOKENS_EACH = 20  # tokens of room: a larger slice looks at more
-BESIDE = (
-    0.5  # what the turns before and after a match are worth beside it: what is asked for is often in the answer to it
-)
-GAIN = 1.5  # how much more of what is asked for a page must hold than words, which are exact
+BESIDE = 0.5  # what the turns before and after a match are worth beside it: the answer is often in the next one
+GAIN = 1.5  # how much more a turn counts word for word, which is exact, than on a page
 STRINGS_SHARE = 0.1  # of the room for the exact strings of turns that come back as a picture
+READ_WELL = 0.95  # share of a recalled page that is to be read
 LEGIBLE = 0.9  # share of a page that is read from which its turns need not come back as a picture
+AGAIN = 0.3  # what such a turn is worth as words, beside one that is on no legible page
 HEAD = "[Recalled from earlier in this conversation]"
 STRINGS = "[Recalled from earlier in this conversation, above as a page. Exact strings in it:] "
 
 
 @dataclass(frozen=True, slots=True)
 class Recollection:
-    """What comes back before an anchor; `look` is how it is drawn, None for text."""
+    """What comes back before an anchor: its turns, and which of them are told word for word."""
 
     anchor: int
     segment: Segment
     turns: tuple[int, ...]
+    told: frozenset[int]
 
     def to_json(self) -> dict[str, Any]:
         """The JSON value from which `standing` makes the same segment."""
@@ -76,14 +79,16 @@ def find(reader: Reader, view: View, query: str, room: int, search: Search) -> R
     hits = [h for h in search(reader, view.path, query, limit, shown) if h.score >= THRESHOLD]
     if not hits:
         return None
-    scores = _with_neighbours({h.number: h.score for h in hits}, shown, view.plan.through)
+    legible = _legible(view)
+    found = _with_neighbours({h.number: h.score for h in hits}, shown, view.plan.through)
+    scores = {n: score * (AGAIN if n in legible else 1.0) for n, score in found.items()}
     turns = {t.number: t for t in _rows(reader, view, scores) if not t.purged}
     ranked = sorted(turns, key=lambda n: (-scores[n] / sqrt(len(turns[n].text) + MARK), -n))
     words = _as_text([turns[n] for n in ranked], view, room)
-    drawn = _as_page([turns[n] for n in ranked], view, room)
-    if drawn and _worth(drawn, scores) * view.settings.profile.shares["vivid"] > GAIN * _worth(words, scores):
-        return drawn
-    return words
+    drawn = _as_page([turns[n] for n in ranked if n not in legible], view, room)
+    if drawn is None or (words and _worth(drawn, scores, view) <= _worth(words, scores, view)):
+        return words
+    return drawn
 
 
 def _with_neighbours(scores: Mapping[int, float], shown: set[int], last: int) -> dict[int, float]:
@@ -96,8 +101,11 @@ def _with_neighbours(scores: Mapping[int, float], shown: set[int], last: int) ->
     return dict(out)
 
 
-def _worth(found: Recollection | None, scores: Mapping[int, float]) -> float:
-    return sum(scores[n] for n in found.turns) if found else 0.0
+def _worth(found: Recollection, scores: Mapping[int, float], view: View) -> float:
+    """The scores of its turns: of those word for word all, of those on the page alone what is read, by `GAIN` less."""
+    style = _type(view.settings.profile) if found.segment.look else None
+    pictured = view.settings.share(style) / GAIN if style else 0.0
+    return sum(scores[n] * (1.0 if n in found.told else pictured) for n in found.turns)
 
 
 def _as_text(ranked: Sequence[TurnRow], view: View, room: int) -> Recollection | None:
@@ -107,7 +115,9 @@ def _as_text(ranked: Sequence[TurnRow], view: View, room: int) -> Recollection |
         if _tokens(view.settings, [*chosen, turn]) <= room:
             chosen.append(turn)
     chosen.sort(key=lambda t: t.number)
-    return _recollection(view, chosen, _tokens(view.settings, chosen), told(chosen), None) if chosen else None
+    if not chosen:
+        return None
+    return _recollection(view, chosen, _tokens(view.settings, chosen), told(chosen), None)
 
 
 def _tokens(settings: Settings, turns: Sequence[TurnRow]) -> int:
@@ -123,19 +133,26 @@ def told(turns: Sequence[TurnRow]) -> str:
 
 
 def _as_page(ranked: Sequence[TurnRow], view: View, room: int) -> Recollection | None:
-    """The best turns that are not legible on a page already, as one page with their exact strings; None if none fits."""
-    legible = _legible(view)
-    turns = [t for t in ranked if t.number not in legible]
-    most, least = len(turns), 0
+    """The best turns as one page with their exact strings, the very best word for word beside it; None if none fits."""
+    most, least = len(ranked), 0
     found: Recollection | None = None
     while least < most:  # as many of the best as there is room for
         middle = (least + most + 1) // 2
-        tried = _page(sorted(turns[:middle], key=lambda t: t.number), view, room)
+        tried = _page(sorted(ranked[:middle], key=lambda t: t.number), view, room)
         if tried is None:
             most = middle - 1
         else:
             least, found = middle, tried
-    return found
+    return _with_words(found, ranked[:least], view, room) if found else None
+
+
+def _with_words(page: Recollection, ranked: Sequence[TurnRow], view: View, room: int) -> Recollection:
+    """The page, and what room it leaves filled with its best turns word for word."""
+    words = _as_text(ranked, view, room - page.segment.tokens)
+    if words is None:
+        return page
+    text, tokens = f"{page.segment.text}\n{words.segment.text}", page.segment.tokens + words.segment.tokens
+    return replace(page, segment=replace(page.segment, text=text, tokens=tokens), told=words.told)
 
 
 def _legible(view: View) -> set[int]:
@@ -152,10 +169,10 @@ def _legible(view: View) -> set[int]:
 def _page(turns: Sequence[TurnRow], view: View, room: int) -> Recollection | None:
     """These turns as a page; None where the model reads none, or where it does not fit."""
     settings = view.settings
-    style = settings.profile.tiers.get("vivid")
+    style = _type(settings.profile)
     if style is None or not settings.profile.vision or not settings.profile.sheet_steps:
         return None
-    text = _strings(turns, settings, int(STRINGS_SHARE * room))
+    text = _strings(turns, style, settings, int(STRINGS_SHARE * room))
     if not any(s.kind == "preamble" for s in view.plan.segments):
         text = f"{PREAMBLE}\n{text}"
     gaps = _gaps([t.number for t in turns])
@@ -172,9 +189,16 @@ def _page(turns: Sequence[TurnRow], view: View, room: int) -> Recollection | Non
     return _recollection(view, turns, tokens, text, look.name) if tokens <= room else None
 
 
-def _strings(turns: Sequence[TurnRow], settings: Settings, room: int) -> str:
+def _type(profile: Profile) -> Style | None:
+    """The smallest type that the model reads nearly all of, else the sharpest that it reads; None if it reads none."""
+    drawn = [(profile.shares[tier], style) for tier in DRAWN if (style := profile.tiers.get(tier)) is not None]
+    well = [style for share, style in drawn if share >= READ_WELL]
+    return well[-1] if well else drawn[0][1] if drawn else None
+
+
+def _strings(turns: Sequence[TurnRow], style: Style, settings: Settings, room: int) -> str:
     """What stands beside the page: that it was recalled, and exact strings of it that fit, the rarest shapes first."""
-    if settings.exact(settings.profile.tiers["vivid"]):  # type: ignore[arg-type]
+    if settings.exact(style):
         return HEAD
     chosen: list[str] = []
     left = room - settings.text(STRINGS)
@@ -195,6 +219,6 @@ def _recollection(
     view: View, turns: Sequence[TurnRow], tokens: int, text: str, look: str | None
 ) -> Recollection:  # fmt: skip
     where = (turns[0].number, turns[-1].number)
-    return Recollection(
-        view.state.anchor, Segment("recalled", where, tokens, text=text, look=look), tuple(t.number for t in turns)
-    )
+    numbers = tuple(t.number for t in turns)
+    segment = Segment("recalled", where, tokens, text=text, look=look)
+    return Recollection(view.state.anchor, segment, numbers, frozenset() if look else frozenset(numbers))

@@ -52,11 +52,6 @@ class Span:
         """What the span is worth when it is shown at this tier."""
         return self.weight * self.information * self.readable[tier]
 
-    @property
-    def most_worth(self) -> float:
-        """What it is worth at the best tier that can be chosen for it."""
-        return max(self.worth(tier) for tier in choices(self))
-
 
 @dataclass(frozen=True, slots=True)
 class Segment:

@@ -75,7 +75,7 @@ def _levels(settings: Settings) -> Iterator[Level]:
 class Weighed:
     """A proposal and how good it is.
 
-    `value` is what its spans are worth as they are shown, `most` what they would be worth with room for all of them,
+    `value` is what its spans are worth as they are shown, `most` what they would be worth word for word,
     `share` is the share of what is sealed now that it draws, `room` how much of the tokens for all its pages there is, and
     `fresh` whether pages were drafted for it.
     """
@@ -120,6 +120,7 @@ def _at_fill(
     search begins with the given share of it and goes to the one at which all pages can just be shown.
     """
     best: Weighed | None = None
+    low, high = 0.0, top
     for _ in range(TRIES):
         found = _weighed(state, settings, level, share, fill)
         if found is None:
@@ -128,7 +129,8 @@ def _at_fill(
         wanted = min(top, share * found.room)
         if not found.fresh or found.value >= ALL * found.most or abs(wanted / share - 1) < CLOSE:
             break
-        share = wanted
+        low, high = (share, high) if found.room >= 1 else (low, share)
+        share = wanted if low < wanted < high else (low + high) / 2
     return best
 
 
@@ -158,7 +160,7 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     value = sum(span.worth(p.tier) for (_, span), p in zip(options, placed, strict=True))
     around = plan.tokens - sum(p.tokens for p in placed)
     room = (limit - tail - around) / max(1, sum(_drawn_cost(span, fill) for _, span in options))
-    return Weighed(proposal, value, sum(span.most_worth for _, span in options), share, room, bool(drafted))
+    return Weighed(proposal, value, sum(span.worth("text") for _, span in options), share, room, bool(drafted))
 
 
 def _drawn_cost(span: Span, fill: Tier) -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from PIL import Image
 
 from optical_memory.cost import profile
+from optical_memory.pages import Style
 from optical_memory.planning.tiers import DRAWN
 
 CHATTER = ("That's great! How are you?", "Thanks! Wow.", "Nice, good to hear!", "Hello again, how is it going?")
@@ -36,15 +37,15 @@ def shown(context) -> set[int]:
 def test_what_says_least_is_left_out_first_and_listed(make):
     """With room for a part, the news of all ages is shown rather than the newest small talk, and the rest is in left_out."""
     memory = make(budget=1_500, keep=("turns", 2), facts=0.0)
-    memory.remember("t", talk(400))
+    memory.remember("t", talk(600))
     context = memory.context("t")
-    news = set(range(4, 397, 4))
+    news = set(range(4, 597, 4))
     seen = shown(context)
     assert len(news & seen) / len(news) > 0.8
     assert len(seen - news) < 0.4 * len(seen)  # of the thread it is three quarters
     hidden = {n for first, last in context.left_out for n in range(first, last + 1)}
     cards = {n for s in context.segments if s.kind == "card" and s.turns for n in range(s.turns[0], s.turns[1] + 1)}
-    assert seen | hidden | cards == set(range(1, 401))
+    assert seen | hidden | cards == set(range(1, 601))
     assert not seen & hidden
     assert {t.number for t in memory.turns("t") if t.tier == "handle"} == hidden
 
@@ -93,7 +94,8 @@ def _reading(n, body):
 
 def test_what_is_asked_for_comes_back_as_one_page_where_that_holds_more(make):
     """The page stands before the question, is a picture of the size that was billed, and stays, in other processes too."""
-    inexact = replace(profile("ocr:tesseract"), exact=dict.fromkeys(DRAWN, False))
+    reader = profile("ocr:tesseract")
+    inexact = replace(reader, exact=dict.fromkeys(DRAWN, False), shares={**reader.shares, "clear": 0.8, "dense": 0.7})
     settings = {
         "profile": inexact, "model": None, "budget": 2_000, "keep": ("turns", 2), "facts": 0.0, "low_mark": 0.4,
         "recall": ("tokens", 600),
@@ -112,3 +114,21 @@ def test_what_is_asked_for_comes_back_as_one_page_where_that_holds_more(make):
     assert beside[0].count(" · ") > 5
     assert memory.context("t").messages == context.messages
     assert make(**settings).context("t").messages == context.messages
+
+
+def test_pages_are_filled_with_smaller_type_where_that_shows_more(make):
+    """A page that costs the same however much is on it: with smaller type at hand, a tight budget shows more of the news."""
+    whole = profile("gpt-4o")
+    fine = replace(
+        whole, name="fine", tiers={**whole.tiers, **SMALL}, shares={**whole.shares, "vivid": 0.99, "clear": 0.96}
+    )
+    coarse = replace(fine, name="coarse", tiers={**fine.tiers, "clear": None, "dense": None})
+    seen = {}
+    for reader in (fine, coarse):
+        memory = make(profile=reader, budget=1_500, keep=("turns", 2), facts=0.0, schedule="never")
+        memory.remember("t", talk(900))
+        seen[reader.name] = len(shown(memory.context("t")))
+    assert seen["fine"] > 1.2 * seen["coarse"]
+
+
+SMALL = {"vivid": Style.of("sans9g1"), "clear": Style.of("sans8g1"), "dense": None}
