@@ -8,6 +8,7 @@ walks through a long thread, so that a value can be left alone at the end of a c
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -50,9 +51,20 @@ def _escaped(text: object) -> str:
 
 def _table(heads: Sequence[str], rows: Rows) -> str:
     top = "".join(f'<th style="{CELL};font-weight:500;opacity:.7">{_escaped(h)}</th>' for h in heads)
-    cells = ("".join(f'<td style="{CELL}">{_escaped(c)}</td>' for c in row) for row in rows)
+    cells = ("".join(map(_cell, row)) for row in rows)
     lines = "".join(f'<tr style="background:none">{row}</tr>' for row in cells)
     return f'<table style="border-collapse:collapse;margin:4px 0">{"<tr>" + top + "</tr>" if any(heads) else ""}{lines}</table>'
+
+
+def _cell(value: object) -> str:
+    """A cell; figures stand below each other."""
+    right = ";text-align:right" if re.fullmatch(r"\d[\d,.]*", str(value)) else ""
+    return f'<td style="{CELL}{right}">{_escaped(value)}</td>'
+
+
+def _plot(svg: str) -> str:
+    """A plot that becomes smaller where there is less room than its own width."""
+    return svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
 
 
 def _picture(png: bytes, caption: str, width: int, height: int) -> str:
@@ -187,7 +199,7 @@ def context_html(context: Context) -> str:
     """The budget as a bar, what fills it, and the pages."""
     from optical_memory.inspection.plots import BudgetBar
 
-    bar = BudgetBar(tuple(_parts(context)), context.budget).svg()
+    bar = _plot(BudgetBar(tuple(_parts(context)), context.budget).svg())
     listed = _table(("segment", "turns", "tokens"), _segments(context))
     title = _title(one_line(context.thread, 60), f"as {context.model} reads and counts")
     return _box(title, bar, listed, _title("", _left_out(context)), *_pictures(_images(context)))
@@ -239,7 +251,7 @@ def schedule_html(schedule: DecaySchedule) -> str:
     from optical_memory.inspection.plots import DecayCurve
 
     units = list(dict.fromkeys(s.unit for s in schedule.stairs)) or ["turns"]
-    curves = "".join(DecayCurve.of(schedule, unit=unit).svg() for unit in units)
+    curves = "".join(_plot(DecayCurve.of(schedule, unit=unit).svg()) for unit in units)
     return _box(
         _title("decay schedule", one_line(schedule.name, 60)), curves, _table(("tier", "after"), _stairs(schedule))
     )
@@ -260,10 +272,10 @@ def ledger_html(ledger: ThreadLedger) -> str:
     """What was spent beside what other ways would have cost, and what that stands on."""
     from optical_memory.inspection.plots import Bars
 
-    bars = Bars.money(ledger.spent.money, {name: bill.money for name, bill in ledger.instead.items()}).svg()
+    bars = Bars.money(ledger.spent.money, {name: bill.money for name, bill in ledger.instead.items()})
     said = "".join(f"<li>{_escaped(line)}</li>" for line in ledger.assumptions)
     notes = f'<ul style="margin:4px 0;opacity:.75">{said}</ul>'
-    return _box(_title("ledger", _calls(ledger)), bars, notes)
+    return _box(_title("ledger", _calls(ledger)), _plot(bars.svg()), notes)
 
 
 def ledger_rich(ledger: ThreadLedger) -> RenderableType:

@@ -45,6 +45,16 @@ def test_every_value_shows_itself_in_a_notebook(shown: dict[str, Any]) -> None:
     assert "plain text" in said["ledger"]
 
 
+def test_nothing_is_wider_than_the_cell_that_it_stands_in(shown: dict[str, Any]) -> None:
+    """Plots and pages become smaller where a notebook is narrow; figures of a table stand below each other."""
+    for name in ("context", "schedule", "ledger", "page"):
+        html = shown[name]._repr_html_()
+        assert (
+            len(re.findall(r"<(?:svg|img) [^>]*max-width:100%", html)) == len(re.findall("<(?:svg|img) ", html)) > 0
+        ), name
+    assert re.search(r"text-align:right\">[\d,]+</td>", shown["context"]._repr_html_())
+
+
 def test_every_value_shows_itself_in_a_terminal(shown: dict[str, Any]) -> None:
     """The same facts through rich."""
     said = {name: on_a_terminal(value) for name, value in shown.items()}
