@@ -24,7 +24,7 @@ from langchain_core.tools import BaseTool
 from optical_memory.cost import Profile, known
 from optical_memory.langchain.endings import Endings
 from optical_memory.langchain.health import PAUSE, Health
-from optical_memory.langchain.pairs import answered, cut, paired, rounds, sendable, trimmed, unanswered
+from optical_memory.langchain.pairs import answered, cut, paired, repairs, rounds, sendable, trimmed
 from optical_memory.langchain.sizes import Reserved, message_counter
 from optical_memory.langchain.thinking import Bonds, without_thinking
 from optical_memory.langchain.tools import TOKENS, RecallMemory, messages_in
@@ -279,10 +279,11 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         window = self._window(request.model)
         budget = int(min(window or self.memory.budget, self.memory.budget) * share)
         settings = self.memory.settings(model)
-        repairs = unanswered(messages) * (settings.profile.message_overhead + settings.profile.call_overhead + 20)
+        each = settings.profile.message_overhead + settings.profile.call_overhead + 20
+        reserved = self._reserved.tokens(request, settings) + repairs(messages, each, budget)
         last = messages[-1]
         return Call(
-            where, messages, self._reserved.tokens(request, settings) + repairs, model, _sees(request.model),
+            where, messages, reserved, model, _sees(request.model),
             str(last.text) if self._automatic_recall and last.type == "human" and not injected(last) else None,
             budget if budget != self.memory.budget else None, settings.profile,
         )  # fmt: skip

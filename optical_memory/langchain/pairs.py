@@ -85,6 +85,21 @@ def unanswered(messages: Sequence[BaseMessage]) -> int:
     return sum(len(list(_missing(group))) for group in rounds(messages))
 
 
+def repairs(messages: Sequence[BaseMessage], each: int, budget: int) -> int:
+    """Tokens to set aside for the results that `answered` adds, `each` tokens for one.
+
+    Counted from the newest message back until text and results alone would fill the budget: older turns are on pages. At
+    most half of the budget, since a call that is shown takes about as much as its result.
+    """
+    total = text = 0
+    for group in reversed(rounds(messages)):
+        total += each * len(list(_missing(group)))
+        text += sum(len(str(message.text)) // 4 for message in group)
+        if total + text > budget:
+            break
+    return min(total, budget // 2)
+
+
 def _calls(message: BaseMessage) -> dict[str, str]:
     """The ids and names of a message's calls, those with broken arguments included."""
     if not isinstance(message, AIMessage):

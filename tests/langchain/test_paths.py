@@ -57,6 +57,18 @@ def test_a_call_that_was_never_answered_gets_a_result_for_the_model_only(make):
     assert not any("interrupted" in str(m.content) for m in state)
 
 
+def test_hundreds_of_calls_that_were_never_answered_leave_room_for_the_memory(make, caplog):
+    """Results are made up only for those that are shown as text: the old ones take nothing from the budget."""
+    memory, model, told = make(budget=4_000), Scripted(play=looks(0)), []
+    for n in range(150):
+        told += [HumanMessage(f"Question {n}: what does the file say?"), calling("look", n, path=f"src/part_{n}.py")]
+    agent(model, memory).invoke({"messages": [*told, HumanMessage("And now?")]}, on("t"))
+    assert billed(model.calls[0], model.offered) <= 4_000
+    assert images(model.calls[0]) > 0
+    assert_pairs_whole(model.calls[0])
+    assert "plain messages" not in caplog.text
+
+
 def test_an_edited_past_is_what_the_model_sees(make):
     """After a message in the state is replaced by its id, the model and the memory follow the edit."""
     memory, model = make(), Scripted(play=looks(0))
