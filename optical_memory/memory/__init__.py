@@ -3,7 +3,7 @@
     remember                ingest (which messages are new, and where they belong)
     context, project        making (which plan) -> state (what is stored of a thread) -> applying (a new plan is drawn and stored)
                             -> view, show, recollect (segments, pages, what comes back by itself) -> assemble (messages)
-    step, explain, undo     stepping          pin, unpin, forget      marking
+    step, explain, undo     stepping          pin, weigh, forget      marking
     recall, search          finding, meaning  turns, pages, stats     reading
     observe, ledger         books, accounts   retain=, summarizer=    retain, summarise
 

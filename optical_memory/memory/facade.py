@@ -391,6 +391,16 @@ class OpticalMemory:
             row, path = reading.place(writer, thread)
             return marking.pin(writer, row, path, turns, False)
 
+    def weigh(self, thread: str, turns: int | Iterable[int], weight: float | None) -> int:
+        """Say how much these turns matter: 0 for small talk, about 1 for what matters; None leaves it to the rule again.
+
+        What weighs more stays on its page where there is no room for all, and fades later. It counts from the time when a
+        turn becomes part of a page. Returns how many turns there are. Raises ConfigError for a weight below 0.
+        """
+        with self.store.write() as writer:
+            row, path = reading.place(writer, thread)
+            return marking.weigh(writer, row, path, turns, weight)
+
     def forget(
         self, thread: str, *, turns: Iterable[int] | None = None, before: datetime | None = None, dry_run: bool = False
     ) -> Forgotten:
@@ -461,7 +471,8 @@ class OpticalMemory:
     arecall, asearch, aembed = twin(recall), twin(search), twin(embed)
     athreads, aturns, apages, astats = twin(threads), twin(turns), twin(pages), twin(stats)
     astep, asteps, aexplain, aundo = twin(step), twin(steps), twin(explain), twin(undo)
-    apin, aunpin, aforget, acopy = twin(pin), twin(unpin), twin(forget), twin(copy)
+    apin, aunpin, aweigh = twin(pin), twin(unpin), twin(weigh)
+    aforget, acopy = twin(forget), twin(copy)
     aobserve, aledger, aclose = twin(observe), twin(ledger), twin(close)
 
 

@@ -1,27 +1,44 @@
-"""Marks on turns: pins, and which turns a `forget` means."""
+"""Marks on turns: pins and weights, and which turns a `forget` means."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from math import isfinite
 
-from optical_memory.errors import StoreError
+from optical_memory.errors import ConfigError, StoreError
 from optical_memory.planning.context import ranges
-from optical_memory.storage import Path, Reader, ThreadRow, Writer, end
+from optical_memory.storage import Path, Reader, ThreadRow, TurnRow, Writer, end
 
 
 def pin(writer: Writer, row: ThreadRow, path: Path, turns: int | Iterable[int], pinned: bool) -> int:
     """Pin these turns, or let them go; how many there are. Raises StoreError for a turn that is not there or has no text."""
-    numbers = sorted({turns} if isinstance(turns, int) else set(turns))
-    rows = [t for first, last in ranges(numbers) for t in writer.turns(path, first, last)]
-    missing = set(numbers) - {t.number for t in rows}
-    if missing:
-        raise StoreError(f"thread {row.key!r} has no turn {min(missing)}: it ends at turn {end(path)}")
+    rows = _turns(writer, row, path, turns)
     bare = [t.number for t in rows if t.purged]
     if bare and pinned:
         raise StoreError(f"turn {bare[0]} of thread {row.key!r} cannot be kept as text: only its picture is left")
     writer.pin([t.id for t in rows], pinned)
     return len(rows)
+
+
+def weigh(writer: Writer, row: ThreadRow, path: Path, turns: int | Iterable[int], weight: float | None) -> int:
+    """Set the host's own weight of these turns; how many there are. Raises StoreError for a turn that is not there."""
+    if weight is not None and not (isfinite(weight) and weight >= 0):
+        raise ConfigError(
+            f"weight={weight!r}: give 0 (small talk) or more, about 1 for what matters, or None for the rule's"
+        )
+    rows = _turns(writer, row, path, turns)
+    writer.weigh([t.id for t in rows], weight)
+    return len(rows)
+
+
+def _turns(reader: Reader, row: ThreadRow, path: Path, turns: int | Iterable[int]) -> list[TurnRow]:
+    numbers = sorted({turns} if isinstance(turns, int) else set(turns))
+    rows = [t for first, last in ranges(numbers) for t in reader.turns(path, first, last)]
+    missing = set(numbers) - {t.number for t in rows}
+    if missing:
+        raise StoreError(f"thread {row.key!r} has no turn {min(missing)}: it ends at turn {end(path)}")
+    return rows
 
 
 def chosen(reader: Reader, path: Path, turns: Iterable[int] | None, before: datetime | None) -> set[int] | None:

@@ -293,6 +293,27 @@ def test_every_sealed_page_can_be_looked_at_as_it_would_be_at_any_tier(make):
     assert {p.tier for p in memory.pages("t")} <= set(DRAWN)
 
 
+def test_what_the_host_says_matters_is_drawn_where_there_is_no_room_for_all(make):
+    """Small talk that was weighed stays on its page, as long as the weight is not taken back; nonsense is refused."""
+    rows = [{"role": ("user", "assistant")[n % 2], "id": f"m{n}", "content": f"Nice! Bye, {n}."} for n in range(300)]
+    for n in range(0, 300, 3):
+        rows[n]["content"] = (
+            f"Last week I took the night train {n} from Vienna to Turin-{n * 7} and lost my umbrella-{n}."
+        )
+
+    def drawn(weight: float | None) -> int:
+        memory = make(f"{weight}.db", budget=1_000, keep=("turns", 2), facts=0.0)
+        memory.remember("t", rows)
+        assert memory.weigh("t", range(2, 280, 9), 2.0) == 31
+        assert memory.weigh("t", range(2, 280, 9), weight) == 31
+        seen = {n for s in memory.context("t").segments if s.kind in DRAWN for a, b in s.shown for n in range(a, b + 1)}
+        return len(seen & {*range(2, 280, 9)})
+
+    assert drawn(9.0) > 1.5 * drawn(None)
+    with pytest.raises(ConfigError, match="weight=-1"):
+        make("9.0.db").weigh("t", 1, -1)
+
+
 def test_forgetting_leaves_no_byte_behind(make):
     """A turn, or all of a thread: text, index, images, log."""
     memory = make(budget=1_500)
