@@ -71,6 +71,9 @@ def test_an_example_in_dollars():
         ("deepseek-flash", 0.30, 0.006),
         ("x-ai/grok-4.6", 2.0, 0.5),
         ("grok-4-0709", 3.0, 0.75),
+        ("claude-fable-5", 10.0, 1.0),
+        ("claude-fable-5-1", 10.0, 0.25),
+        ("claude-fable-5-2", 8.0, 0.20),
     ],
 )
 def test_a_model_is_not_priced_as_the_larger_or_smaller_one_that_its_name_begins_with(model, base, read):
