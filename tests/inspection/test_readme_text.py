@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from optical_memory import MemoryConfig
 from optical_memory.inspection.cli import app, db_app
 from optical_memory.inspection.measuring import bench_app
+from tests.langchain.scripted import Scripted
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -28,12 +30,18 @@ def test_the_plain_example_runs_as_it_stands(
     assert "We land in Oslo on the 14th." in capsys.readouterr().out
 
 
-def test_the_agent_example_imports_what_exists() -> None:
-    """Every name that it imports is there; the model itself would need a key."""
+def test_the_agent_example_runs_as_it_stands_but_for_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scripted model stands where the name of a real one would need a key; the turns are remembered, recall is offered."""
+    monkeypatch.chdir(tmp_path)
     (agent,) = [code for code in CODE if "create_agent" in code]
-    imports = [ast.unparse(n) for n in ast.parse(agent).body if isinstance(n, ast.ImportFrom)]
-    assert len(imports) == 3
-    exec("\n".join(imports), {})
+    name = '"anthropic:claude-opus-5"'
+    assert name in agent
+    model = Scripted(play=lambda _: AIMessage("Noted."))
+    found: dict[str, Any] = {"scripted": model}
+    exec(compile(agent.replace(name, "scripted"), "README.md", "exec"), found)
+    with found["memory"] as memory:
+        assert [turn.text for turn in memory.turns("trip")] == ["We land in Oslo on the 14th.", "Noted."]
+    assert [tool.name for tool in model.offered] == ["recall_memory"]
 
 
 def test_the_table_of_settings_names_every_setting_and_its_default() -> None:

@@ -45,7 +45,7 @@ COPIES = (
 
 
 class Lookout:
-    """Looks at what a desk opens; keeps what is dear to make again in this process, never on disk."""
+    """Looks at what a desk opens; keeps what takes long to make, in this process and never on disk."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk

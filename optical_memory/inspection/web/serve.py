@@ -31,7 +31,9 @@ def serve(
     except ImportError as error:
         raise MissingExtraError("the viewer (starlette, uvicorn, jinja2)", "web") from error
     if host not in LOOPBACK:
-        note(f"warning: {host} can be reached from other machines, unencrypted; who has the link reads and changes all")
+        note(
+            f"warning: {host} can be reached from other machines, unencrypted; whoever has the link can change everything"
+        )
     listener = bound(host, port)
     taken = listener.getsockname()[1]
     app = make_app(db, hosts=names(host, taken), port=taken, read_only=read_only)
