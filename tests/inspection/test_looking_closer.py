@@ -93,8 +93,8 @@ def test_diff_reads_a_page_with_the_engine_that_is_here(harbour: str, told: Told
     """Tesseract recovers most of a vivid page, and the ids on it are judged one by one."""
     pytest.importorskip("pytesseract")
     with OpticalMemory(database, model=MODEL, budget=BUDGET, read_only=True) as memory:
-        first = memory.pages(harbour)[-1].turns[0]
-    found = told("diff", harbour, first, "--tier", "vivid", "--reader", "ocr:tesseract")
+        first, last = memory.pages(harbour)[-1].turns
+    found = told("diff", harbour, f"{first}-{last}", "--tier", "vivid", "--reader", "ocr:tesseract")
     assert found["reader"] == "ocr:tesseract"
     words = found["sum"]["words"]
     assert words["kept"] > 0.7 * sum(words.values())
