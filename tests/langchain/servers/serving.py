@@ -151,7 +151,9 @@ def serving(server: Server) -> Iterator[Server]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
-        runner = uvicorn.Server(uvicorn.Config(server.app(), log_level="warning", lifespan="off"))
+        # on a busy machine a client may come back after more than the usual five seconds, just as the server hangs up
+        options = {"log_level": "warning", "lifespan": "off", "timeout_keep_alive": 600}
+        runner = uvicorn.Server(uvicorn.Config(server.app(), **options))
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         server.url = f"http://127.0.0.1:{port}"
