@@ -81,7 +81,7 @@ class Writer(Reader):
         self._bump(thread.c.id == thread_id, config=config)
 
     def touch(self, thread_id: int, at: datetime) -> None:
-        """The time of the last context call; no context depends on it, so the version stays."""
+        """Note the time of the last call; no context depends on it, so the version stays."""
         self._connection.execute(sa.update(thread).where(thread.c.id == thread_id).values(touched_at=at))
 
     def fork(self, thread: ThreadRow, after: int, at: datetime, *, branch_id: int | None = None) -> ThreadRow:
@@ -281,10 +281,11 @@ class Writer(Reader):
         self._bump_owners(step, [step_id])
 
     def put_usage(self, thread_id: int, calls: Sequence[rows.NewUsage]) -> None:
-        """Write model calls down; no context depends on them, so the version stays."""
+        """Write model calls down, and when the last one was; no context depends on them, so the version stays."""
         if calls:
             made = [_fields(new) | {"thread_id": thread_id, "model": safe_text(new.model)} for new in calls]
             self._connection.execute(sa.insert(usage), made)
+            self.touch(thread_id, max(new.created_at for new in calls))
 
     def bill_usage(self, thread_id: int, call: rows.NewUsage) -> None:
         """Add the bill to a call that was written down without one; a call that is not there is written now."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "s"}
@@ -80,3 +82,17 @@ def test_what_another_process_forgot_is_on_no_page_here(make):
     assert images(mine.context("t")) - before
     for model in (None, "gpt-4o"):
         assert images(mine.context("t", model=model)) == images(fresh.context("t", model=model))
+
+
+def test_a_process_for_each_call_knows_when_the_last_call_was(make, clock):
+    """A cache that was read a minute ago is warm, however long ago the last step was: no step is taken because it went cold."""
+    reasons = []
+    for n in range(1, 61, 5):
+        talk = [HumanMessage(f"{i}: the tide, the harbour and supper " * 30, id=f"m{i}") for i in range(n)]
+        with make(model="claude-opus-5", budget=30_000, keep=("turns", 4)) as memory:
+            reasons.append(memory.project(talk, thread="t").reason)
+        clock.move(minutes=1)
+    assert "first" in reasons
+    assert "cold" not in reasons
+    with make(model="claude-opus-5", budget=30_000) as memory:
+        assert memory.threads()[0].touched_at == clock.now - timedelta(minutes=1)
