@@ -129,6 +129,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         super().__init__()
         if cache not in ("5m", "1h", None):
             raise ConfigError(f'cache={cache!r}: pass "5m", "1h" or None')
+        if subagents not in ("skip", "isolate"):
+            raise ConfigError(f'subagents={subagents!r}: pass "skip" or "isolate"')
         self.memory, self._name = memory, name
         self._thread, self._subagents = thread, subagents
         self._automatic_recall, self._observes, self._strict, self._cache = automatic_recall, observe, strict, cache

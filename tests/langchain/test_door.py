@@ -62,7 +62,11 @@ def test_the_memorys_own_model_under_a_dated_name_is_no_other_model():
     assert other_model(None, named[2]) is None
 
 
-def test_a_life_that_anthropic_does_not_have_is_refused(make):
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"cache": "2h"}, 'pass "5m", "1h" or None'), ({"subagents": "isolated"}, 'pass "skip" or "isolate"')],
+)
+def test_an_option_that_cannot_be_is_refused(make, wrong, told):
     """ConfigError names what can be passed."""
-    with pytest.raises(ConfigError, match='pass "5m", "1h" or None'):
-        OpticalMemoryMiddleware(make(), cache="2h")
+    with pytest.raises(ConfigError, match=told):
+        OpticalMemoryMiddleware(make(), **wrong)
