@@ -108,7 +108,8 @@ def _marked_for_openai(request: Any, messages: list[BaseMessage], thread: str) -
     """The request with breakpoints after the pages, where the call before ended, and after the system prompt.
 
     OpenAI sets one at the tail by itself. These models read what they have cached up to a breakpoint only, and find it
-    reliably only under a key from the host: here one for each thread. (OpenAI's guide to prompt caching, November 2026.)
+    reliably only under a key from the host: here one for each thread. (OpenAI's guide to prompt caching, November 2026;
+    langchain-openai 1.7 passes both on.)
     """
     mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
     room, changed = WRITES - sum("prompt_cache_breakpoint" in b for b in _told(request, messages)), dict[str, Any]()
