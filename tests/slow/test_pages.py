@@ -68,7 +68,8 @@ def fuzz(seed: int) -> str:
 def test_ten_thousand_fuzzed_turns_stay_in_their_boxes_and_leave_the_gutter_alone():
     for seed in range(10_000):
         size, scripts = 5 + seed % 20, ("", "s", "e")[seed % 3]
-        style = Style(size, bold=seed % 2 == 0, scripts=scripts, raised=size + seed % 5 if scripts == "s" else 0)
+        raised = size + seed % 5 if scripts == "s" else 0
+        style = Style(size, bold=seed % 2 == 0, scripts=scripts, raised=raised, gap=seed % 7 % 4)
         for page in layout([TurnText(seed % 99, "user", fuzz(seed))], style, Sheet(448, 448, 28)):
             image = pixels(page)
             blank = pixels(layout([TurnText(seed % 99, "user", "")], style, Sheet(448, 448, 28))[0])
