@@ -111,8 +111,8 @@ def _marked_for_openai(request: Any, messages: list[BaseMessage], thread: str) -
     reliably only under a key from the host: here one for each thread. (OpenAI's guide to prompt caching, November 2026;
     langchain-openai 1.7 passes both on.)
     """
-    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
-    room, changed = WRITES - sum("prompt_cache_breakpoint" in b for b in _told(request, messages)), dict[str, Any]()
+    mark, changed = {"prompt_cache_breakpoint": {"mode": "explicit"}}, dict[str, Any]()
+    room = WRITES - sum(isinstance(b, Mapping) and not mark.keys().isdisjoint(b) for b in _told(request, messages))
     for place in (_pages_end(messages), _end_before(messages)):
         if place is not None and room > 0:
             messages, room = _with_mark(messages, *place, mark), room - 1
