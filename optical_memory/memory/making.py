@@ -116,8 +116,10 @@ class Maker:
 
     def idle(self, row: ThreadRow, now: datetime) -> float | None:
         """Seconds since the last call whose bytes the provider may still have; None if there was none."""
-        last = self._called.get(row.key) or row.touched_at
-        return max(0.0, (now - last).total_seconds()) if last else None
+        known = [
+            at for at in (self._called.get(row.key), row.touched_at) if at
+        ]  # another process may have called since
+        return max(0.0, (now - max(known)).total_seconds()) if known else None
 
     # ----------------------------------------------------------------------------------------- one context
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -81,8 +81,13 @@ class Writer(Reader):
         self._bump(thread.c.id == thread_id, config=config)
 
     def touch(self, thread_id: int, at: datetime) -> None:
-        """Note the time of the last call; no context depends on it, so the version stays."""
-        self._connection.execute(sa.update(thread).where(thread.c.id == thread_id).values(touched_at=at))
+        """Note a call at this time, unless a later one is noted; no context depends on it, so the version stays.
+
+        A time that is more than a day ahead is of a clock that was wrong, and gives way.
+        """
+        known = thread.c.touched_at
+        older = sa.or_(known.is_(None), known < at, known > at + timedelta(days=1))
+        self._connection.execute(sa.update(thread).where(thread.c.id == thread_id, older).values(touched_at=at))
 
     def fork(self, thread: ThreadRow, after: int, at: datetime, *, branch_id: int | None = None) -> ThreadRow:
         """A new head branch that departs after turn `after` of the head's path, or of another branch's."""

@@ -96,3 +96,17 @@ def test_a_process_for_each_call_knows_when_the_last_call_was(make, clock):
     assert "cold" not in reasons
     with make(model="claude-opus-5", budget=30_000) as memory:
         assert memory.threads()[0].touched_at == clock.now - timedelta(minutes=1)
+
+
+def test_a_call_of_another_process_keeps_the_cache_warm_for_this_one(make, clock):
+    """Workers that take turns: what one of them sent two minutes ago, the provider still has."""
+    settings = {"model": "claude-opus-5", "budget": 30_000, "keep": ("turns", 4)}
+    talk = [HumanMessage(f"{i}: the tide, the harbour and supper " * 30, id=f"m{i}") for i in range(90)]
+    mine = make(**settings)
+    mine.project(talk[:60], thread="t")
+    for n in (70, 80):
+        clock.move(minutes=4)
+        with make(**settings) as theirs:
+            theirs.project(talk[:n], thread="t")
+    clock.move(minutes=2)
+    assert mine.project(talk, thread="t").reason != "cold"

@@ -190,6 +190,21 @@ def test_threads_are_listed_by_last_use_and_matched_as_they_are_written(store: S
         assert reader.thread("none") is None
 
 
+def test_the_last_call_is_the_latest_one_whatever_order_they_are_told_in(store: Store) -> None:
+    """Several processes tell of their calls when they next write; a clock that was years ahead is not believed for ever."""
+    thread = begun(store, "a")
+    seen = []
+    for minutes in (0, 8, 4, 10**6, 12):
+        with store.write() as writer:
+            writer.touch(thread.id, NOW + timedelta(minutes=minutes))
+        with store.read() as reader:
+            row = reader.thread("trip")
+            assert row is not None
+            assert row.touched_at is not None
+            seen.append((row.touched_at - NOW) // timedelta(minutes=1))
+    assert seen == [0, 8, 8, 10**6, 12]
+
+
 def test_asking_twice_for_a_new_thread_gives_the_same(store: Store) -> None:
     """new_thread is idempotent, and keeps the configuration that is there."""
     with store.write() as writer:
