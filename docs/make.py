@@ -43,7 +43,7 @@ from optical_memory.planning.tiers import DRAWN  # noqa: E402
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 THREAD, BUDGET, TURNS = "harbour", 12_000, 240
-MODEL = "claude-fable-5"  # reads three sizes of type by published tests, so every tier can be seen
+MODEL = "claude-fable-5-1"  # reads three sizes of type by published tests, so every tier can be seen
 OPENED = 120  # the turn at which the viewer is shown
 ACROSS, HEIGHT = 270, 150  # pixels of a page that are shown at most
 MODELS = (
