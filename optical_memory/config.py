@@ -19,8 +19,9 @@ class MemoryConfig(BaseModel):
     """How a memory behaves. Unknown fields are refused; every default is one that we would ship.
 
     model      the model that will read the memory, such as "claude-opus-5"; decides page sizes, tiers and costs
-    budget     tokens of a whole model call by the model's own price rules; None: from the model, at most 32,000
-    keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); at most a third of a step
+    budget     tokens of a whole model call by the model's own price rules; None: 32,000
+    keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); at most a
+               third of the tokens that a step fills
     schedule   how age lowers the tier: "staircase", "half_life", "never", a DecaySchedule (its JSON) or a callable
     tiers      styles of your own for drawn tiers, such as {"vivid": "sans10", "dense": "wide6b"} (or Style values): they
                stand above the profile's

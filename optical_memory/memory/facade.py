@@ -356,7 +356,7 @@ class OpticalMemory:
 
     def step(self, thread: str, *, dry_run: bool = False) -> Step:
         """Apply the changes of tier that are due now, whatever the provider's cache holds; `dry_run` only says which."""
-        return stepping.take(self._maker, self._asked(thread, self.settings(), dry_run=dry_run))
+        return stepping.take(self._maker, self._asked(thread, self.settings()), dry_run)
 
     def explain(self, thread: str, *, reserved: int = 0) -> str:
         """Why tiers change with the next user message, or why not yet, in words."""

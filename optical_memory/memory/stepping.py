@@ -20,8 +20,8 @@ from optical_memory.planning.steps import decide
 from optical_memory.storage import Path, Reader, StepRow, ThreadRow, Writer
 
 
-def take(maker: Maker, asked: Asked) -> Step:
-    """Apply what is due, or only say what it is (`asked.dry`). Raises StoreError where the thread keeps changing."""
+def take(maker: Maker, asked: Asked, dry_run: bool) -> Step:
+    """Apply what is due, or only say what it is. Raises StoreError where the thread keeps changing or cannot be written."""
     settings, now = asked.settings, maker.clock()
     for _ in range(RETRIES):
         with maker.store.read() as reader:
@@ -29,7 +29,7 @@ def take(maker: Maker, asked: Asked) -> Step:
             state, _standing = load(reader, path, settings, maker.books.margin(settings), now, True)
         proposal = propose(state, settings)
         due = _due(state, settings, proposal)
-        if asked.dry:
+        if dry_run:
             return due
         if not due.changes or maker.put_in_force(row, path, state, settings, proposal, "asked", now):
             return replace(due, purged=maker.fade(asked, row, path, now))

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from optical_memory import BudgetError, ConfigError, OpticalMemory, StoreError, ThreadNotFoundError
+from optical_memory.errors import ReadOnlyError
 from optical_memory.planning.tiers import DRAWN
 
 
@@ -107,7 +108,7 @@ def test_another_model_or_budget_is_a_preview_that_writes_nothing(make, tmp_path
 
 
 def test_a_read_only_memory_shows_what_a_writing_one_would(make):
-    """Looking needs no right to write."""
+    """Looking needs no right to write; what changes something says that it cannot, rather than that it was done."""
     memory = make(budget=1_500)
     memory.remember("t", talk(120))
     with OpticalMemory(
@@ -115,6 +116,10 @@ def test_a_read_only_memory_shows_what_a_writing_one_would(make):
     ) as looking:
         seen = [m.content for m in looking.context("t").messages]
         assert looking.recall("t", "harbour")
+        assert looking.step("t", dry_run=True).changes
+        for change in (looking.step, looking.undo, looking.forget, lambda t: looking.pin(t, 1)):
+            with pytest.raises(ReadOnlyError):
+                change("t")
     assert seen == [m.content for m in memory.context("t").messages]
 
 
