@@ -92,7 +92,7 @@ def test_anthropic_gets_answers_in_a_row_as_one(make, server):
     assert [b["text"] for b in blocks(answer)] == ["The ferry.", "And the barge."]
 
 
-API = pytest.mark.parametrize("api", ["openai-chat", "openai-responses"])
+API = pytest.mark.parametrize("api", ["openai-chat", pytest.param("openai-responses", marks=pytest.mark.slow)])
 
 
 def openai_talk(make, server, api: str, model: str, **options) -> tuple[list[dict], list[int]]:
