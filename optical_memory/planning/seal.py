@@ -6,10 +6,10 @@ anchor of a run) part the pages. A turn larger than a page becomes a span of its
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 from optical_memory.cost import Profile
 from optical_memory.pages import Sheet, Style, TurnText, drawable, fitted, headlines, measure, scripts_at_hand
@@ -179,7 +179,9 @@ def draft(
         drafts += seal(run, settings.profile, sheet, tier_of, partial=partial, share=share)
     bare = ranges(t.number for t in free if t.purged)
     hidden = [Known(first, last, 0, {}, "", (), "handle", hidden=True) for first, last in bare]
-    return hidden + [_known(d, _between(rows, d), _between(olds, d), settings) for d in drafts]
+    numbers = [t.number for t in rows]
+    parts = [slice(bisect_left(numbers, d.first), bisect_right(numbers, d.last)) for d in drafts]
+    return hidden + [_known(d, rows[part], olds[part], settings) for d, part in zip(drafts, parts, strict=True)]
 
 
 def _unsealed(state: State, through: int) -> list[StoredTurn]:
@@ -197,11 +199,6 @@ def _orders(olds: Sequence[Old], room: float) -> list[Old]:
             room -= old.tokens
         out.append(replace(old, guard=0, weight=old.weight * DRAWN_ORDER) if old.guard == 1 and room < 0 else old)
     return out[::-1]
-
-
-def _between(items: Sequence[Any], draft: Draft) -> list[Any]:
-    """Those of the rows or olds that a draft spans."""
-    return [i for i in items if draft.first <= (i.drawn if isinstance(i, Old) else i).number <= draft.last]
 
 
 def olds_of(
