@@ -117,6 +117,7 @@ def test_the_database_may_come_from_the_environment(run: Command, harbour: str, 
     assert "harbour" in result.stdout
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_says_so(tmp_path: Path) -> None:
     """Exit code 130, without a traceback, and nothing of the file is stored."""
     pipe = tmp_path / "talk.jsonl"

@@ -85,6 +85,7 @@ def test_pages_that_were_read_before_are_not_read_again(run: Command, tmp_path: 
     assert told["tiers"]["vivid"] == "sans9"
 
 
+@pytest.mark.slow
 def test_an_ocr_engine_is_calibrated_here_end_to_end(run: Command, tmp_path: Path) -> None:
     """One page of large type is read, its table is on stdout, and the profile serves a context."""
     pytest.importorskip("pytesseract")

@@ -130,6 +130,7 @@ def test_newer_openai_models_get_breakpoints_where_bytes_stay(make, server, api)
     assert read[12] > 1_024
 
 
+@pytest.mark.slow
 @API
 @pytest.mark.parametrize(("model", "options"), [("gpt-5.4", {}), ("gpt-5.6-sol", {"cache": None})])
 def test_models_that_know_no_breakpoints_and_hosts_that_want_none_get_none(make, server, api, model, options):
@@ -141,6 +142,7 @@ def test_models_that_know_no_breakpoints_and_hosts_that_want_none_get_none(make,
     assert (read[12] > 1_024) == (model == "gpt-5.4")
 
 
+@pytest.mark.slow
 def test_a_round_of_many_parallel_calls_is_found_in_the_cache(make, server):
     """Thirty results are more than Anthropic looks back over: the end of the call before is marked itself."""
     memory = make(model=MODELS["anthropic"], budget=60_000)

@@ -24,6 +24,7 @@ def test_the_package_does_not_load_agents():
     assert run(code) == "False"
 
 
+@pytest.mark.slow
 def test_without_langchain_the_middleware_names_the_extra_and_the_tool_works():
     """MissingExtraError says what to install; the tool needs langchain-core only."""
     code = (

@@ -282,6 +282,7 @@ def test_an_image_in_a_late_result_is_counted(make):
     assert memory.context("late").tokens == memory.context("together").tokens > 2_000
 
 
+@pytest.mark.slow
 def test_a_long_history_with_new_ids_each_time_is_known_in_linear_time(make):
     """Four times as many messages take about four times as long: each was once looked for in all that followed."""
     memory, took = make(), {}

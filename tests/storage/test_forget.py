@@ -166,6 +166,7 @@ def test_what_would_be_forgotten_can_be_counted(store: Store) -> None:
         assert writer.forgettable(other, path, [1]) == ForgottenRows()
 
 
+@pytest.mark.slow
 def test_many_turns_are_forgotten_at_once(store: Store) -> None:
     """However many stretches they lie in."""
     thread = begun(store, *(f"t{i}" for i in range(3_000)))
