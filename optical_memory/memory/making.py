@@ -116,9 +116,8 @@ class Maker:
 
     def idle(self, row: ThreadRow, now: datetime) -> float | None:
         """Seconds since the last call whose bytes the provider may still have; None if there was none."""
-        known = [
-            at for at in (self._called.get(row.key), row.touched_at) if at
-        ]  # another process may have called since
+        # the thread's row tells of calls of other processes
+        known = [at for at in (self._called.get(row.key), row.touched_at) if at]
         return max(0.0, (now - max(known)).total_seconds()) if known else None
 
     # ----------------------------------------------------------------------------------------- one context
