@@ -32,6 +32,7 @@ def kept_prefixes(model: Scripted, budget: int) -> int:
     return kept
 
 
+@pytest.mark.slow
 async def test_forty_turns_keep_budget_prefix_and_state_and_async_does_the_same(make):
     """40 user turns with tools: every call within budget, prefix kept in each run, no image in state, async the same.
 

@@ -37,7 +37,7 @@ def messages(runs: list) -> list[dict]:
 
 
 threads = st.lists(run, min_size=1, max_size=14).map(messages)
-EXAMPLES = int(os.environ.get("OPTICAL_MEMORY_EXAMPLES", "4"))  # the slow run takes many more
+EXAMPLES = int(os.environ.get("OPTICAL_MEMORY_EXAMPLES", "3"))  # the slow run takes many more
 slow = settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

@@ -163,6 +163,7 @@ def test_a_step_that_took_text_away_cannot_be_undone(make):
     assert not memory.steps("t")[-1].undone
 
 
+@pytest.mark.slow
 def test_remembering_the_same_list_again_brings_nothing_back(make):
     """Ids and hashes stay, so that the list is known; without ids too."""
     bare = [{k: v for k, v in m.items() if k != "id"} for m in talk(60)]

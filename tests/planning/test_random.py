@@ -19,7 +19,7 @@ from optical_memory.planning.spans import Known, Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
 from tests.mixture import MODELS, WORDS
 
-THREADS = int(os.environ.get("OPTICAL_MEMORY_RANDOM", "5"))
+THREADS = int(os.environ.get("OPTICAL_MEMORY_RANDOM", "3"))
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 

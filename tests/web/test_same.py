@@ -63,6 +63,7 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("same") / "memory.db", itertools.count()
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(threads, st.sampled_from(MODELS), st.integers(400, 4_000), st.integers(1, 4))
 def test_the_next_call_is_the_agent_s_own(place, thread, model, budget, steps):
