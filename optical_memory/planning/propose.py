@@ -76,8 +76,9 @@ class Weighed:
     """A proposal and how good it is.
 
     `value` is what its spans are worth as they are shown, `most` what they would be worth word for word,
-    `share` is the share of what is sealed now that it draws, `room` how much of the tokens for all its pages there is, and
-    `fresh` whether pages were drafted for it.
+    `share` is the share of what is sealed now that it draws, `room` how much of the tokens for all its pages there is,
+    `fresh` whether pages were drafted for it, and `whole` whether no stretch of the talk is missing (which is not asked where
+    older pages can make room for new ones).
     """
 
     proposal: Proposal
@@ -86,6 +87,7 @@ class Weighed:
     share: float
     room: float
     fresh: bool
+    whole: bool
 
 
 def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
@@ -135,8 +137,8 @@ def _at_fill(
 
 
 def _merit(found: Weighed) -> tuple[bool, float]:
-    """What speaks for a plan: that all or nearly all of its pages are shown, so that no stretch is missing; then its worth."""
-    return found.room >= SHOWN, found.value
+    """What speaks for a plan: that no stretch of the talk is missing, and then its worth."""
+    return found.whole, found.value
 
 
 def _weighed(state: State, settings: Settings, level: Level, share: float, fill: Tier) -> Weighed | None:
@@ -160,7 +162,8 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     value = sum(span.worth(p.tier) for (_, span), p in zip(options, placed, strict=True))
     around = plan.tokens - sum(p.tokens for p in placed)
     room = (limit - tail - around) / max(1, sum(_drawn_cost(span, fill) for _, span in options))
-    return Weighed(proposal, value, sum(span.worth("text") for _, span in options), share, room, bool(drafted))
+    most = sum(span.worth("text") for _, span in options)
+    return Weighed(proposal, value, most, share, room, bool(drafted), bool(known) or room >= SHOWN)
 
 
 def _drawn_cost(span: Span, fill: Tier) -> int:
