@@ -11,9 +11,10 @@ from optical_memory.memory.pictures import Picture, PNGs, draw, faded, left_of, 
 from optical_memory.memory.state import details, plan_key, sealed_as
 from optical_memory.messages import from_stored
 from optical_memory.planning.context import Plan, Segment
-from optical_memory.planning.propose import Proposal, changes
-from optical_memory.planning.spans import Known, Look, Placed, Settings, State, costs_of
-from optical_memory.planning.tiers import CARD, DRAWN, Tier
+from optical_memory.planning.propose import Proposal
+from optical_memory.planning.redraw import Changed, changes, replaced
+from optical_memory.planning.spans import Known, Look, Placed, Settings, State
+from optical_memory.planning.tiers import CARD, DRAWN
 from optical_memory.storage import (
     MessageRow,
     NewChange,
@@ -106,7 +107,8 @@ def store_proposal(
             now, path, anchor=state.anchor or state.end, key=plan_key(settings), body=plan.to_json(), reason=reason,
             tokens=plan.tokens, at=at,
         )  # fmt: skip
-        logged = [_logged(span, before, after, settings) for span, before, after in changes(state.spans, placed)]
+        logged = _logged(changes(state.spans, proposal.placed, settings), placed)
+        writer.drop_views(_superseded(writer, replaced(state.spans, proposal.placed)))
         gone = _purge(writer, now, fading, plan_row.id) if fading else 0
         if logged or gone:
             writer.log_step(now, path, reason=reason, changes=logged, at=at, plan_id=plan_row.id, purged=gone)
@@ -195,9 +197,19 @@ def _with_page(segment: Segment, ids: Mapping[int, int | None]) -> Segment:
     return replace(segment, page=ids.get(segment.turns[0]))
 
 
-def _logged(span: Known, before: Tier, after: Tier, settings: Settings) -> NewChange:
-    costs, readable = costs_of(span, settings), settings.readable(span)
-    return NewChange(
-        span.first, span.last, before, after, costs.get(before, span.text), costs.get(after, 0),
-        readable.get(before, 0.0), readable.get(after, 0.0), span.page,
-    )  # fmt: skip
+def _logged(changed: Sequence[Changed], placed: Sequence[Placed]) -> list[NewChange]:
+    """The changes as they are logged, those of new pages with the ids that these have got."""
+    ids = {p.span.last: p.span.page for p in placed}
+    return [
+        NewChange(
+            c.first, c.last, c.before, c.after, c.tokens_before, c.tokens_after, c.readable_before, c.readable_after,
+            ids.get(c.last) if c.page is None else c.page,
+        )
+        for c in changed
+    ]  # fmt: skip
+
+
+def _superseded(reader: Reader, gone: Sequence[Known]) -> list[int]:
+    """The stored images of pages that new ones stand for: drawn again from the text if the step is undone."""
+    found = [reader.views([span.page], look.name) for span in gone for look in span.looks.values() if span.page]
+    return [view.id for views in found for many in views.values() for view in many]

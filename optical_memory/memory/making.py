@@ -24,7 +24,7 @@ from optical_memory.memory.assemble import Context
 from optical_memory.memory.books import Books
 from optical_memory.memory.kept import Kept
 from optical_memory.memory.meaning import Meaning
-from optical_memory.memory.reading import place
+from optical_memory.memory.reading import place, sealed_turns
 from optical_memory.memory.show import Contexts, Shown
 from optical_memory.memory.state import Seen, load, plan_key
 from optical_memory.memory.values import Remembered
@@ -148,7 +148,7 @@ class Maker:
             state, standing = load(reader, path, settings, spoken_for, now, asked.own, seen=self._seen)
             if kept and not asked.own and current_tokens(state, settings) + spoken_for > settings.budget:
                 state, standing = load(reader, path, settings, spoken_for, now, False, blank=True)
-        proposal, why = self._decided(asked, row, state, standing, now)
+        proposal, why = self._decided(asked, row, path, state, standing, now)
         settled: tuple[Plan, PlanRow | None] | None = (proposal.plan if proposal else state.plan, standing)
         if proposal is not None:
             settled = self._settled(asked, row, path, state, proposal, why, now) if kept else (proposal.plan, None)
@@ -165,11 +165,13 @@ class Maker:
         return self._shown(asked, view, kept)
 
     def _decided(
-        self, asked: Asked, row: ThreadRow, state: State, standing: PlanRow | None, now: datetime
+        self, asked: Asked, row: ThreadRow, path: Path, state: State, standing: PlanRow | None, now: datetime
     ) -> tuple[Proposal | None, str]:
         """A new plan and why, or none; another model's plan stands until it no longer fits."""
         if standing is not None and not asked.own:
             return None, ""
+        source = sealed_turns(self.store, path) if asked.own else None
+        state = replace(state, source=source)
         proposal, why, _ = decide(state, asked.settings, standing is not None, self.idle(row, now))
         return proposal, why
 

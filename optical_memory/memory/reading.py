@@ -17,7 +17,7 @@ from optical_memory.messages import Turn, as_given, from_stored
 from optical_memory.planning.context import Plan
 from optical_memory.planning.spans import Settings
 from optical_memory.planning.tiers import Tier
-from optical_memory.storage import PageRow, Path, Reader, ThreadRow, TurnRow
+from optical_memory.storage import PageRow, Path, Reader, Store, ThreadRow, TurnRow
 
 ShownAt = Callable[[int], str]  # from a turn's number to its tier
 
@@ -28,6 +28,16 @@ def place(reader: Reader, thread: str, upto: int | None = None) -> tuple[ThreadR
     if row is None:
         raise ThreadNotFoundError(thread, tuple(t.key for t in reader.threads(limit=3, match=thread[:3])))
     return row, reader.path(row, upto=upto or None)
+
+
+def sealed_turns(store: Store, path: Path) -> Callable[[int, int], Sequence[TurnRow]]:
+    """From the first and last number to the turns themselves, read when they are asked for."""
+
+    def read(first: int, last: int) -> Sequence[TurnRow]:
+        with store.read() as reader:
+            return reader.turns(path, first, last)
+
+    return read
 
 
 def info(reader: Reader, row: ThreadRow) -> ThreadInfo:
@@ -77,7 +87,9 @@ def texts(reader: Reader, path: Path, settings: Settings, rows: Sequence[TurnRow
     bare = [t for t in rows if t.purged]
     if bare:
         shown = shown_at(reader, path, settings)
-        found |= {t.number: retain.told(t, reader.page_at(path, t.number), shown(t.number)) for t in bare}
+        for t in bare:
+            kept = next((page for page in reader.pages_at(path, t.number) if page.purged), None)
+            found[t.number] = retain.told(t, kept, shown(t.number))
     return found
 
 

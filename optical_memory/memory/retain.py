@@ -19,7 +19,7 @@ from optical_memory.cost import Profile
 from optical_memory.errors import BudgetError
 from optical_memory.memory.applying import Fading
 from optical_memory.memory.pictures import Picture, PNGs, draw
-from optical_memory.memory.state import load, picture_json, tiers_of
+from optical_memory.memory.state import in_force, load, picture_json, tiers_of
 from optical_memory.pages import Sheet, Style, TurnText, fitted, measure
 from optical_memory.planning.context import READABLE, Plan, card_line
 from optical_memory.planning.looks import sheet_for, smaller
@@ -98,7 +98,7 @@ def _due(reader: Reader, path: Path, state: State, settings: Settings, retain: s
     known = {s.page: s for s in state.spans if s.page is not None}
     fallen = [
         (page, known.get(page.id) or _behind(page))
-        for page, tier in tiers_of(reader.pages(path), state.plan)
+        for page, tier in tiers_of(in_force(reader.pages(path), state.plan), state.plan)
         if not page.purged and RANK[tier] >= RANK[retain]
     ]
     found = (
@@ -227,7 +227,7 @@ def told(row: TurnRow, page: PageRow | None, shown: str) -> str:
 
 def summary(reader: Reader, path: Path, plan: Plan, profile: Profile, config: MemoryConfig) -> str:
     """What `explain` says about retention, after a blank; empty where all text is kept."""
-    retain, pages = config.retain, reader.pages(path)
+    retain, pages = config.retain, in_force(reader.pages(path), plan)
     gone = reader.without_text(path) if any(page.purged for page in pages) else 0
     said = [f"Of {gone} turns only pictures are left; their text is gone for good."] if gone else []
     if retain != "forever":

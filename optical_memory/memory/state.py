@@ -65,8 +65,8 @@ def _in_force(
         if seen and standing:
             seen.put(same, held)
     plan, known = held
-    later = reader.pages(path, from_number=plan.through + 1)
-    fresh = [_known(reader, path, page, tier, settings) for page, tier in _shown(later, plan, standing)]
+    later = [page for page in reader.pages(path, from_number=plan.through + 1) if page.first > plan.through]
+    fresh = [_known(reader, path, page, tier, settings) for page, tier in _shown(in_force(later, plan), plan, standing)]
     return plan, sorted([*known, *fresh], key=lambda s: s.first)
 
 
@@ -74,17 +74,17 @@ def sealed(reader: Reader, path: Path, settings: Settings) -> list[tuple[PageRow
     """Every page of the path, and how it is held by the plan in force."""
     standing = reader.plan(path, plan_key(settings))
     plan = Plan.from_json(standing.body) if standing else Plan()
-    shown = _shown(reader.pages(path), plan, standing)
+    shown = _shown(in_force(reader.pages(path), plan), plan, standing)
     return [(page, _known(reader, path, page, tier, settings)) for page, tier in shown]
 
 
 def held(reader: Reader, path: Path, number: int, settings: Settings) -> tuple[PageRow, Known] | None:
     """The page that holds turn `number`, and how the plan in force holds it; None where the turn is not sealed."""
-    page = reader.page_at(path, number)
-    if page is None:
-        return None
     standing = reader.plan(path, plan_key(settings))
     plan = Plan.from_json(standing.body) if standing else Plan()
+    page = next(iter(in_force(reader.pages_at(path, number), plan)), None)
+    if page is None:
+        return None
     _, tier = _shown([page], plan, standing)[0]
     return page, _known(reader, path, page, tier, settings)
 
@@ -94,6 +94,27 @@ def _shown(pages: Sequence[PageRow], plan: Plan, standing: PlanRow | None) -> li
     tiers: dict[int | None, Any] = {s.page: s.kind for s in plan.segments if s.page is not None}
     last = plan.through if standing else 0
     return [(page, tiers.get(page.id, "handle") if page.last <= last else "text") for page in pages]
+
+
+def in_force(pages: Sequence[PageRow], plan: Plan) -> list[PageRow]:
+    """Of pages that may share turns, those that hold: the plan's, and of others the newest; oldest turns first.
+
+    A page shares turns with an older one in whose place it was drawn; where that step was undone, the older one holds again.
+    """
+    mine = {s.page for s in plan.segments if s.page is not None}
+    firsts: list[int] = []
+    chosen: list[PageRow] = []
+    for page in sorted(pages, key=lambda p: (p.id not in mine, -p.number)):
+        at = bisect_right(firsts, page.last)
+        if (at == 0 or chosen[at - 1].last < page.first) and (page.id in mine or _beside(page, plan)):
+            firsts.insert(at, page.first)
+            chosen.insert(at, page)
+    return chosen
+
+
+def _beside(page: PageRow, plan: Plan) -> bool:
+    """Does a page lie wholly in what the plan has sealed, or behind it?"""
+    return page.last <= plan.through or page.first > plan.through
 
 
 def tiers_of(pages: Sequence[PageRow], plan: Plan) -> list[tuple[PageRow, Tier]]:
@@ -248,12 +269,19 @@ def _reopened(
     reader: Reader, path: Path, spans: Sequence[Known], marked: Sequence[TurnRow], settings: Settings
 ) -> list[Known]:
     """The pages behind the handle that hold a pinned or recalled turn."""
-    pages: dict[int, PageRow] = {}
+    taken = [(s.first, s.last) for s in spans]
+    found = []
     for turn in marked:
-        if not any(s.first <= turn.number <= s.last for s in spans):
-            page = reader.page_at(path, turn.number)
-            pages |= {page.id: page} if page else {}
-    return [_known(reader, path, page, "handle", settings) for page in pages.values()]
+        if not any(first <= turn.number <= last for first, last in taken):
+            page = next((p for p in reader.pages_at(path, turn.number) if not _touches(p, taken)), None)
+            if page is not None:
+                taken.append((page.first, page.last))
+                found.append(_known(reader, path, page, "handle", settings))
+    return found
+
+
+def _touches(page: PageRow, taken: Iterable[tuple[int, int]]) -> bool:
+    return any(page.first <= last and first <= page.last for first, last in taken)
 
 
 def _guard(span: Known, marked: Sequence[TurnRow], anchor: int) -> int:
@@ -269,4 +297,4 @@ def _time(value: str | None) -> datetime | None:
 
 Seen = Kept[tuple[int, str], tuple[Plan, tuple[Known, ...]]]
 
-__all__ = ["details", "held", "load", "picture_json", "plan_key", "sealed", "sealed_as", "tiers_of"]
+__all__ = ["details", "held", "in_force", "load", "picture_json", "plan_key", "sealed", "sealed_as", "tiers_of"]

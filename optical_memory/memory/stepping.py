@@ -9,13 +9,14 @@ import optical_memory.memory.retain as retain
 from optical_memory.config import MemoryConfig
 from optical_memory.errors import StoreError
 from optical_memory.memory.making import RETRIES, Asked, Maker
-from optical_memory.memory.reading import place
+from optical_memory.memory.reading import place, sealed_turns
 from optical_memory.memory.state import load, plan_key
 from optical_memory.memory.values import Change, Step
 from optical_memory.planning.context import Plan
-from optical_memory.planning.propose import Proposal, changes, current_tokens, propose
+from optical_memory.planning.propose import Proposal, current_tokens, propose
+from optical_memory.planning.redraw import changes, with_older
 from optical_memory.planning.seal import undrawn
-from optical_memory.planning.spans import Settings, State, costs_of
+from optical_memory.planning.spans import Settings, State
 from optical_memory.planning.steps import decide
 from optical_memory.storage import Path, Reader, StepRow, ThreadRow, Writer
 
@@ -27,6 +28,7 @@ def take(maker: Maker, asked: Asked, dry_run: bool) -> Step:
         with maker.store.read() as reader:
             row, path = place(reader, asked.thread)
             state, _standing = load(reader, path, settings, maker.books.margin(settings), now, True)
+        state = with_older(replace(state, source=sealed_turns(maker.store, path)), settings.profile)
         proposal = propose(state, settings)
         due = _due(state, settings, proposal)
         if dry_run:
@@ -38,15 +40,12 @@ def take(maker: Maker, asked: Asked, dry_run: bool) -> Step:
 
 def _due(state: State, settings: Settings, proposal: Proposal) -> Step:
     """The changes of a proposal, as a step that was asked for."""
-    changed = []
-    for span, before, after in changes(state.spans, proposal.placed):
-        costs, readable = costs_of(span, settings), settings.readable(span)
-        changed.append(
-            Change(
-                (span.first, span.last), before, after, costs.get(before, span.text), costs.get(after, 0),
-                readable.get(before, 0.0), readable.get(after, 0.0),
-            )
-        )  # fmt: skip
+    changed = [
+        Change(
+            (c.first, c.last), c.before, c.after, c.tokens_before, c.tokens_after, c.readable_before, c.readable_after
+        )
+        for c in changes(state.spans, proposal.placed, settings)
+    ]
     return Step(
         tuple(changed), "asked" if changed else None, "a step was asked for", current_tokens(state, settings),
         proposal.tokens, state.end,

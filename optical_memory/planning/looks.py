@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from optical_memory.cost import Profile
@@ -10,7 +10,7 @@ from optical_memory.pages import Sheet, Style, TurnText, fitted, measure
 from optical_memory.planning.context import ranges
 from optical_memory.planning.information import MARK, best
 from optical_memory.planning.spans import Look
-from optical_memory.planning.tiers import DRAWN, Tier
+from optical_memory.planning.tiers import DRAWN, RANK, Tier
 
 PAGE_SHARE = 16  # a page costs at most about this part of the budget, so that a step is never a jump
 SMALLEST = 150  # tokens: a page is not made smaller than this for the sake of PAGE_SHARE
@@ -23,7 +23,8 @@ FEWER: Mapping[Tier, float] = {"clear": 0.6, "dense": 0.5}  # of the tier above'
 class Old:
     """A turn that may be sealed: what is drawn of it, its raw text tokens, and whether it must stay text (see Span.guard).
 
-    `worth` is how much it says, `weight` how strong it is beside others (age, recalls, the host's word).
+    `worth` is how much it says, `weight` how strong it is beside others (age, recalls, the host's word); `shown` is the tier
+    at which it is shown until now, `handle` for one that was left out and stays so, and `type` the tier in whose type it is drawn.
     """
 
     drawn: TurnText
@@ -32,6 +33,8 @@ class Old:
     drawable: bool = True
     worth: float = 1.0
     weight: float = 1.0
+    shown: Tier = "text"
+    type: Tier = "text"
 
 
 def sheet_for(profile: Profile, budget: int) -> Sheet | None:
@@ -70,27 +73,36 @@ def smaller(profile: Profile, sheet: Sheet) -> list[Sheet]:
     return [s for s in profile.sheet_steps if s.width * s.height <= sheet.width * sheet.height]
 
 
-def looks(profile: Profile, sheet: Sheet, turns: Sequence[Old], chosen: set[int] | None = None) -> dict[Tier, Look]:
+def looks(
+    profile: Profile, sheet: Sheet, turns: Sequence[Old], chosen: set[int] | None = None
+) -> dict[Tier, Look]:  # fmt: skip
     """How these turns would be drawn at each tier that is a picture, at the cheapest geometry.
 
     Below the sharpest tier a page has either smaller type or fewer turns, whichever keeps more of what it says in as many
     pixels: where a model reads no smaller type, the turns that say least are left out. `chosen` are the turns (by number)
-    that are drawn at all. Empty where the model reads no tier, and where fonts that there were are gone.
+    that are drawn at all; those that are on a page already are drawn no sharper than there. Empty where the model reads no tier, and where fonts that there were are gone.
     """
     shown = [t for t in turns if chosen is None or t.drawn.number in chosen]
     if not all(t.drawable for t in shown):
         return {}
     found: dict[Tier, Look] = {}
     above: tuple[Look, list[Old], float] | None = None
-    for tier in DRAWN if shown else ():
-        style = profile.tiers.get(tier)
-        options = [(_measured(turns, shown, style, profile, sheet), shown, profile.shares[tier])] if style else []
+    top, like = faintest(t.shown for t in shown), faintest(t.type for t in shown)
+    for tier in [t for t in DRAWN if shown and RANK[t] >= RANK[top]]:
+        own = like if tier == top else tier
+        style = profile.tiers.get(own) if RANK[own] >= RANK[like] else None
+        options = [(_measured(turns, shown, style, profile, sheet), shown, profile.shares[own])] if style else []
         if above is not None:
             options += _fewer(turns, above, FEWER[tier], options[0][0] if options else None, profile, sheet)
         if options:
             above = max(options, key=lambda o: o[0].held * o[2])
             found[tier], shown = above[0], above[1]
     return found
+
+
+def faintest(tiers: Iterable[Tier]) -> Tier:
+    """The lowest of some tiers; `text` of none."""
+    return max(tiers, key=RANK.__getitem__, default="text")
 
 
 def _fewer(

@@ -14,7 +14,8 @@ from optical_memory.planning.context import Plan, Segment, Span, allocate
 from optical_memory.planning.decay import Age
 from optical_memory.planning.excerpt import tightest
 from optical_memory.planning.looks import sheet_for
-from optical_memory.planning.seal import draft
+from optical_memory.planning.redraw import redrawn
+from optical_memory.planning.seal import draft, unsealed
 from optical_memory.planning.segments import segments_of
 from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of, hours, recent
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
@@ -24,6 +25,9 @@ TRIES = 4
 CLOSE = 0.02  # so near to a share at which all pages can just be shown that another try is not worth its time
 DENSEST = 8  # tokens of text that a token of a page may hold: more than that is not laid out, however long the thread
 SHOWN = 0.9  # of the room that all pages need: with less than that, whole stretches of the talk would be missing
+import os
+RELUCTANT = float(os.environ.get("REL", "0.25"))  # of what a card is worth
+GAIN = 1.02  # times the worth for which old pages are drawn anew: what is redrawn is written to the cache again
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 
 
@@ -57,9 +61,27 @@ def propose(state: State, settings: Settings) -> Proposal:
     """The best plan for the budget. Raises BudgetError where what never yields does not fit."""
     for level in _levels(settings):
         found = _at_level(state, settings, level)
+        anew = _at_level(redrawn(state), settings, level) if state.older else None
+        if anew is not None and (found is None or anew.value > GAIN * found.value):
+            return _with_old_pages(anew.proposal, state)
         if found is not None:
-            return found
+            return found.proposal
     return _excerpted(state, settings)
+
+
+def _with_old_pages(proposal: Proposal, state: State) -> Proposal:
+    """The proposal with the stored page in the place of one that would be drawn just the same."""
+    same = {(s.first, s.last): s for s in state.spans if s.page is not None}
+    return replace(proposal, placed=tuple(_old_page(p, same.get((p.span.first, p.span.last))) for p in proposal.placed))
+
+
+def _old_page(new: Placed, old: Known | None) -> Placed:
+    """What is placed, or the page that there is if it shows the same."""
+    if old is None or new.span.page is not None or old.tier != new.tier:
+        return new
+    before, after = old.looks.get(old.tier), new.span.looks.get(new.tier)
+    equal = before == after if before is None or after is None else before.name == after.name
+    return replace(new, span=old) if equal and old.guard == new.span.guard and old.told == new.span.told else new
 
 
 def _levels(settings: Settings) -> Iterator[Level]:
@@ -90,14 +112,15 @@ class Weighed:
     whole: bool
 
 
-def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None:
+def _at_level(state: State, settings: Settings, level: Level) -> Weighed | None:
     """The plan that is worth most at this level of yielding; None if nothing fits.
 
     New pages are filled at the sharpest type that is due, and where that leaves something out also at the next fainter
     ones, as long as the plan gains by it: smaller type holds more for the same tokens, and costs some words.
     """
     best: Weighed | None = None
-    share = top = min(1.0, DENSEST * settings.budget / max(1, sum(t.tokens for t in state.fresh)))
+    able = sum(t.tokens for t in unsealed(state, state.end) if t.number > state.plan.through or t.number in state.shown)
+    share = top = min(1.0, DENSEST * settings.budget / max(1, able))
     for fill in _fills(settings.profile):
         found = _at_fill(state, settings, level, fill, share, top)
         if found is None or (best is not None and _merit(found) <= _merit(best)):
@@ -105,7 +128,7 @@ def _at_level(state: State, settings: Settings, level: Level) -> Proposal | None
         best, share = found, found.share
         if not found.fresh or found.value >= ALL * found.most or (share == top and found.room >= 1):
             break
-    return best.proposal if best else None
+    return best
 
 
 def _fills(profile: Profile) -> list[Tier]:
@@ -163,7 +186,9 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     around = plan.tokens - sum(p.tokens for p in placed)
     room = (limit - tail - around) / max(1, sum(_drawn_cost(span, fill) for _, span in options))
     most = sum(span.worth("text") for _, span in options)
-    return Weighed(proposal, value, most, share, room, bool(drafted), bool(known) or room >= SHOWN)
+    anew = any(s.page is None and s.first <= state.plan.through for s in drafted)
+    stands = bool(known) and not anew
+    return Weighed(proposal, value, most, share, room, bool(drafted), stands or room >= SHOWN)
 
 
 def _drawn_cost(span: Span, fill: Tier) -> int:
@@ -213,7 +238,13 @@ def _options(spans: Sequence[Known], settings: Settings, state: State) -> list[t
     """The spans with what the allocator needs of them."""
     spans = _within_images(spans, settings)
     ages = _span_ages(spans, state)
-    return [(s, _span(s, age, settings, state.ladder)) for s, age in zip(spans, ages, strict=True)]
+    found = [(s, _span(s, age, settings, state.ladder)) for s, age in zip(spans, ages, strict=True)]
+    return [(s, _reluctant(o)) for s, o in found] if state.older else found
+
+
+def _reluctant(span: Span) -> Span:
+    """The span where pages can be drawn anew: a page that becomes a card has no turns to draw any more, so that is done late."""
+    return replace(span, readable={**span.readable, "card": RELUCTANT * span.readable["card"]})
 
 
 def _fit(
@@ -263,10 +294,12 @@ def _span_ages(spans: Sequence[Known], state: State) -> list[Age]:
 def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
     """The span as the allocator sees it."""
     wanted = settings.schedule(age.slowed(1 + known.importance + 0.5 * known.recalls))
-    most: Tier = wanted if known.recalled or known.page is None or not ladder else fainter(wanted, known.tier)
+    most: Tier = wanted if known.recalled or not ladder else fainter(wanted, known.tier)
     if known.guard == -1 and RANK[most] < RANK["card"]:
         most = "card"
     costs = costs_of(known, settings)
+    if known.page is None and known.tier != "text" and known.guard <= 0:
+        costs.pop("text", None)  # drawn anew, not shown sharper
     recency = (1 + known.recalls) * recent(age.tokens, settings.budget)
     return Span(
         known.first, known.last, known.tier, most, costs, known.worth or 1, (1 + known.importance) * recency,
@@ -288,8 +321,3 @@ def _excerpted(state: State, settings: Settings) -> Proposal:
     hidden = Known(1, through, 0, {}, "", (), "handle", hidden=True)
     placed = (Placed(hidden, "handle", 0),) if through else ()
     return Proposal(plan, placed, plan.tokens + needed, None, "only the newest message and tool round fit")
-
-
-def changes(before: Sequence[Known], after: Sequence[Placed]) -> list[tuple[Known, Tier, Tier]]:
-    """The spans whose tier a proposal changes: (span, from, to)."""
-    return [(p.span, p.span.tier, p.tier) for p in after if p.span.tier != p.tier]

@@ -17,16 +17,17 @@ from optical_memory.planning.context import ranges
 from optical_memory.planning.decay import Age
 from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import best, information
-from optical_memory.planning.looks import Old, characters, looks
+from optical_memory.planning.looks import Old, characters, faintest, looks
 from optical_memory.planning.segments import STRINGS_PER_SPAN
 from optical_memory.planning.spans import Known, Look, Settings, State, StoredTurn, copy_of, hours, recent, turn_to_draw
 from optical_memory.planning.strength import is_instruction, strength
-from optical_memory.planning.tiers import DRAWN, Tier, fainter
+from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 CARD_CHARS = (60, 160)  # a card's length: a twelfth of its span within these bounds
 ORDERS = 0.1  # of the budget for old instructions as text; those beyond are drawn, and left out of a page last
 DRAWN_ORDER = 3.0  # how much more than another turn such an instruction weighs
 DRAWABLE = 0.98  # below this share of drawable characters a turn stays text
+GONE: Tier = "handle"  # how a sealed turn is shown that its page leaves out
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Draft:
     looks: Mapping[Tier, Look] = field(default_factory=dict)
     guard: int = 0
     told: tuple[int, ...] = ()
+    tier: Tier = "text"  # the faintest at which one of its turns is shown until now
 
 
 def seal(
@@ -54,7 +56,7 @@ def seal(
     drafts: list[Draft] = []
     for run in _runs(turns, sheet is None or sheet.crop):
         if sheet is None or not run[0].drawable or all(t.guard for t in run):
-            drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard) for t in run]
+            drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard, tier=t.shown) for t in run]
         else:
             drafts += _pages(run, profile, sheet, tier_of, chosen)
     if not partial and drafts and sheet is not None and not sheet.crop:
@@ -82,12 +84,12 @@ def _runs(turns: Sequence[Old], parted: bool) -> Iterator[list[Old]]:
 
 
 def _part(turn: Old, parted: bool) -> tuple[bool, bool]:
-    return turn.guard > 2 or (parted and turn.guard > 0), turn.drawable
+    return turn.guard > 2 or (parted and turn.guard > 0), turn.drawable or turn.shown == GONE
 
 
 def _worthiest(turns: Sequence[Old], share: float) -> set[int]:
     """The numbers of the turns that a share of the characters that can be drawn is best spent on."""
-    able = [t for t in turns if t.drawable and not t.guard]
+    able = [t for t in turns if t.drawable and not t.guard and t.shown != GONE]
     kept = best([t.worth * t.weight for t in able], [len(t.drawn.text) for t in able], share * characters(able))
     return {t.drawn.number for i, t in enumerate(able) if i in kept}
 
@@ -96,11 +98,12 @@ def _pages(
     run: Sequence[Old], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier], chosen: set[int] | None
 ) -> list[Draft]:
     """Pages of the chosen turns; a turn that is not drawn belongs to the page after it, at the end to the last."""
-    chosen = {t.drawn.number for t in run if not t.guard and (chosen is None or t.drawn.number in chosen)}
+    able = [t for t in run if not t.guard and t.shown != GONE]
+    chosen = {t.drawn.number for t in able if chosen is None or t.drawn.number in chosen}
     shown = [t.drawn for t in run if t.drawn.number in chosen]
     told = [t.drawn.number for t in run if t.guard]
     if not shown:
-        return [Draft(run[0].drawn.number, run[-1].drawn.number, told=tuple(told))]
+        return [Draft(run[0].drawn.number, run[-1].drawn.number, told=tuple(told), tier=faintest(t.shown for t in run))]
     drafts, at = [], 0
     parts = list(_batches(shown, profile, sheet, tier_of))
     for index, part in enumerate(parts):
@@ -109,7 +112,8 @@ def _pages(
         at += len(mine)
         first = mine[0].drawn.number
         said = tuple(n for n in told if first <= n <= last)
-        drafts.append(Draft(first, last, looks(profile, sheet, mine, chosen), told=said))
+        top = faintest(t.shown for t in mine if t.drawn.number in chosen)
+        drafts.append(Draft(first, last, looks(profile, sheet, mine, chosen), told=said, tier=top))
     return drafts
 
 
@@ -163,16 +167,18 @@ def draft(
 
     Turns whose text is gone, and whose page is not on this path, stand behind a handle.
     """
-    free = _unsealed(state, through)
+    free = unsealed(state, through)
     rows = [t for t in free if not t.purged]
     ages = _ages(state)
     standing = sum(s.text for s in state.spans if s.guard == 1 and s.tier == "text")
-    olds = _orders(olds_of(rows, settings, ages, state.protected()), ORDERS * settings.budget - standing)
+    olds = _orders(_olds(rows, state, settings, ages), ORDERS * settings.budget - standing)
     crowded = sum(settings.turn(t) for t in state.fresh) + state.plan.tokens > limit
     drafts: list[Draft] = []
+    how = {old.drawn.number: (old.shown, old.type) for old in olds}
 
     def tier_of(number: int) -> Tier:
-        return fainter(settings.schedule(ages[number]), fill)
+        due, (shown, drawn) = settings.schedule(ages[number]), how[number]
+        return fainter(fill, drawn if RANK[due] <= RANK[shown] else fainter(due, drawn))
 
     for first, last in ranges(t.number for t in rows):
         run, partial = [o for o in olds if first <= o.drawn.number <= last], crowded or last < through
@@ -184,11 +190,36 @@ def draft(
     return hidden + [_known(d, rows[part], olds[part], settings) for d, part in zip(drafts, parts, strict=True)]
 
 
-def _unsealed(state: State, through: int) -> list[StoredTurn]:
-    """Fresh turns up to `through` that no span holds: after the last span, or where a page was forgotten."""
-    oldest = state.fresh[0].number if state.fresh else 0
+def unsealed(state: State, through: int) -> list[StoredTurn]:
+    """Turns up to `through` that no span holds: after the last span, where a page was forgotten or is to be drawn anew."""
+    rows = (*state.older, *state.fresh)
+    oldest = rows[0].number if rows else 0
     held = {n for s in state.spans for n in range(max(oldest, s.first), s.last + 1)}
-    return [t for t in state.fresh if t.number <= through and t.number not in held]
+    return [t for t in rows if t.number <= through and t.number not in held]
+
+
+def _olds(rows: Sequence[StoredTurn], state: State, settings: Settings, ages: Mapping[int, Age]) -> list[Old]:
+    """Turns as sealing sees them; those on pages already are weighed among all, and no sharper than they are."""
+    olds = olds_of(rows, settings, ages, state.protected())
+    if not state.older:
+        return olds
+    worths = worths_of(state)
+    weighed = [replace(old, worth=worths.get(old.drawn.number, old.worth)) for old in olds]
+    sealed = {t.number for t in state.older}
+    gone = (GONE, GONE)
+    return [_again(old, *state.shown.get(old.drawn.number, gone)) if old.drawn.number in sealed else old for old in weighed]
+
+
+def _again(old: Old, shown: Tier, drawn: Tier) -> Old:
+    """A turn that is on a page, as it is shown: an instruction that is not told as text now is not told again."""
+    return replace(old, shown=shown, type=drawn, guard=0 if old.guard == 1 and shown != "text" else old.guard)
+
+
+def worths_of(state: State) -> dict[int, float]:
+    """How much each turn says among all that are looked at: sealed before, or fresh."""
+    rows = [t for t in (*state.older, *state.fresh) if not t.purged]
+    told = information(tuple(turn_to_draw(row).text for row in rows))
+    return {row.number: worth for row, worth in zip(rows, told, strict=True)}
 
 
 def _orders(olds: Sequence[Old], room: float) -> list[Old]:
@@ -212,10 +243,10 @@ def olds_of(
 
 
 def _ages(state: State) -> dict[int, Age]:
-    """Ages of fresh turns by number."""
+    """Ages of turns by number."""
     ages: dict[int, Age] = {}
     tokens = 0
-    for row in reversed(state.fresh):
+    for row in reversed((*state.older, *state.fresh)):
         ages[row.number] = Age(state.end - row.number, tokens, hours(row.created_at, state.now))
         tokens += row.tokens
     return ages
@@ -249,7 +280,7 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settin
     strings = list(dict.fromkeys(string for row in rows for string in _strings_of(row.text)))
     return Known(
         draft.first, draft.last, sum(settings.turn(row) for row in rows), draft.looks,
-        headlines(texts, min(high, max(low, chars // 12))), tuple(rank(strings)[:STRINGS_PER_SPAN]),
+        headlines(texts, min(high, max(low, chars // 12))), tuple(rank(strings)[:STRINGS_PER_SPAN]), draft.tier,
         importance=_mean_strength(rows), guard=draft.guard,
         recalls=max((r.recalls for r in rows), default=0), since=rows[-1].created_at or rows[-1].stored_at, chars=chars,
         raw=sum(row.tokens for row in rows), told=draft.told,

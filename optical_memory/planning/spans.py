@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -202,7 +202,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A thread at one moment: the plan in force, the spans it shows, and the turns after it."""
+    """A thread at one moment: the plan in force, the spans it shows, and the turns after it.
+
+    `source(first, last)` reads turns that were sealed before; without it their pages can only stay as they are. `older` are
+    such turns, oldest first: they can be drawn on new pages. `shown` has the tier of each that is still shown, and the tier in
+    whose type it is drawn.
+    """
 
     end: int
     anchor: int  # the newest user turn, 0 if there is none
@@ -213,6 +218,9 @@ class State:
     now: datetime | None = None
     extra: int = 0  # tokens of turns recalled by themselves since the plan was made
     ladder: bool = True  # a span's tier may only fall; False for previews with another model or budget
+    source: Callable[[int, int], Sequence[StoredTurn]] | None = field(default=None, repr=False, compare=False)
+    older: tuple[StoredTurn, ...] = ()
+    shown: Mapping[int, tuple[Tier, Tier]] = field(default_factory=dict)
 
     @property
     def pending(self) -> bool:

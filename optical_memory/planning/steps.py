@@ -12,6 +12,7 @@ from typing import Literal
 from optical_memory.cost import Price, break_even
 from optical_memory.planning.decay import Age
 from optical_memory.planning.propose import Proposal, current_tokens, propose
+from optical_memory.planning.redraw import with_older
 from optical_memory.planning.spans import Known, Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
 
@@ -82,6 +83,8 @@ def decide(
         )
         if hoped is None:
             return None, "", words
+    if forced or _cold(idle, settings.profile.price):
+        state = with_older(state, settings.profile)
     proposal = propose(state, settings)
     after = proposal.tokens + state.reserved
     suffix = needed - _shared_prefix(state, proposal)
@@ -93,6 +96,11 @@ def decide(
     if reason is None or (proposal.plan.through, proposal.plan.segments) == (state.plan.through, state.plan.segments):
         return None, "", words
     return proposal, _named(reason, standing), words
+
+
+def _cold(idle: float | None, price: Price) -> bool:
+    """Is the prefix written again with this call anyway, so that old pages may be drawn anew for nothing?"""
+    return price.ttl <= 0 or idle is None or idle > price.ttl
 
 
 def _untold(state: State) -> list[int]:

@@ -239,7 +239,10 @@ class Reader:
     # --- pages and images
 
     def pages(self, path: Path, *, from_number: int | None = None) -> list[rows.PageRow]:
-        """Pages that lie wholly on the path, oldest first; from the one that holds turn `from_number` on."""
+        """Pages that lie wholly on the path, oldest first; from the one that holds turn `from_number` on.
+
+        Among them are pages in whose place newer ones have been drawn: which are in force, a plan says.
+        """
         return self._spans(_PAGES, rows.PageRow, rows.clip(path, from_number or 1))
 
     def pages_by_id(self, ids: Iterable[int]) -> list[rows.PageRow]:
@@ -247,11 +250,10 @@ class Reader:
         query = sa.select(*columns(page, rows.PageRow)).order_by(page.c.first)
         return self._in(query, page.c.id, ids, rows.PageRow)
 
-    def page_at(self, path: Path, number: int) -> rows.PageRow | None:
-        """The page that holds turn `number`, if it is sealed."""
-        found = (self._one(_PAGES.limit(1), rows.PageRow, **_span(r)) for r in rows.clip(path, number))
-        page = next((row for row in found if row), None)
-        return page if page and page.first <= number else None
+    def pages_at(self, path: Path, number: int) -> list[rows.PageRow]:
+        """The pages that hold turn `number`, the newest first."""
+        found = self._spans(_PAGES.where(page.c.first <= number), rows.PageRow, rows.clip(path, number))
+        return sorted(found, key=lambda row: -row.number)
 
     def views(self, page_ids: Iterable[int], look: str) -> dict[int, list[rows.ViewRow]]:
         """The parts of each page at this look, in order; pages without any are left out."""
