@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optical_memory.messages import Turn
     from optical_memory.planning.context import Segment
     from optical_memory.planning.spans import Known, Settings
-    from optical_memory.storage import Reader, Store, ThreadRow, TurnRow
+    from optical_memory.storage import PageRow, Reader, Store, ThreadRow, TurnRow
 
 
 def moment(at: datetime | None) -> str | None:
@@ -233,10 +233,12 @@ def _readable(memory: OpticalMemory, thread: str, turn: Turn, query: str) -> boo
 
 def _card(memory: OpticalMemory, thread: str, number: int) -> str:
     """The words of the card that stands for a turn."""
+    from optical_memory.memory.state import held
+
     with memory.store.read() as reader:
         row = reader.thread(thread)
-        page = reader.page_at(reader.path(row), number) if row else None
-    return (page.card or "") if page else ""
+        found = held(reader, reader.path(row), number, memory.settings()) if row else None
+    return (found[0].card or "") if found else ""
 
 
 def _hit(thread: str, hit: Hit, tier: str) -> dict[str, Any]:
@@ -390,9 +392,16 @@ def _why_no_page(memory: OpticalMemory, thread: str, number: int, tier: str | No
 
 def _numbers(memory: OpticalMemory, thread: str) -> list[int]:
     """The numbers of a thread's pages."""
+    return sorted(page.number for page in _sealed(memory, thread))
+
+
+def _sealed(memory: OpticalMemory, thread: str) -> list[PageRow]:
+    """The pages of a thread, but for those in whose place newer ones were drawn."""
+    from optical_memory.memory.state import sealed
+
     with memory.store.read() as reader:
         row = reader.thread(thread)
-        return sorted(p.number for p in reader.pages(reader.path(row))) if row else []
+        return [page for page, _ in sealed(reader, reader.path(row), memory.settings())] if row else []
 
 
 def _tiers(drawn: Sequence[str]) -> str:
@@ -429,10 +438,7 @@ def _page(known: Known, number: int, tier: str, part: int, png: bytes, settings:
 
 def _first_turn(memory: OpticalMemory, thread: str, number: int) -> int:
     """The first turn of a page; 0 where there is no such page."""
-    with memory.store.read() as reader:
-        row = reader.thread(thread)
-        pages = reader.pages(reader.path(row)) if row else []
-    return next((p.first for p in pages if p.number == number), 0)
+    return next((p.first for p in _sealed(memory, thread) if p.number == number), 0)
 
 
 def page_report(pages: Sequence[Page]) -> list[dict[str, Any]]:

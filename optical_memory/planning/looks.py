@@ -23,8 +23,8 @@ FEWER: Mapping[Tier, float] = {"clear": 0.6, "dense": 0.5}  # of the tier above'
 class Old:
     """A turn that may be sealed: what is drawn of it, its raw text tokens, and whether it must stay text (see Span.guard).
 
-    `worth` is how much it says, `weight` how strong it is beside others (age, recalls, the host's word); `shown` is the tier
-    at which it is shown until now, `handle` for one that was left out and stays so, and `type` the tier in whose type it is drawn.
+    `worth` is how much it says, `weight` how strong it is beside others (age, recalls, the host's word). `shown` is the tier at
+    which it is shown until now, `handle` for one that was left out and stays so; `type` the tier in whose type it is drawn.
     """
 
     drawn: TurnText
@@ -80,7 +80,8 @@ def looks(
 
     Below the sharpest tier a page has either smaller type or fewer turns, whichever keeps more of what it says in as many
     pixels: where a model reads no smaller type, the turns that say least are left out. `chosen` are the turns (by number)
-    that are drawn at all; those that are on a page already are drawn no sharper than there. Empty where the model reads no tier, and where fonts that there were are gone.
+    that are drawn at all; those that are on a page already are drawn no sharper than there. Empty where the model reads no
+    tier, and where fonts that there were are gone.
     """
     shown = [t for t in turns if chosen is None or t.drawn.number in chosen]
     if not all(t.drawable for t in shown):

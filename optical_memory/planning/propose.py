@@ -25,9 +25,11 @@ TRIES = 4
 CLOSE = 0.02  # so near to a share at which all pages can just be shown that another try is not worth its time
 DENSEST = 8  # tokens of text that a token of a page may hold: more than that is not laid out, however long the thread
 SHOWN = 0.9  # of the room that all pages need: with less than that, whole stretches of the talk would be missing
-import os
-RELUCTANT = float(os.environ.get("REL", "0.25"))  # of what a card is worth
 GAIN = 1.02  # times the worth for which old pages are drawn anew: what is redrawn is written to the cache again
+LOSS = 0.7  # of the worth, for which pages are drawn anew so that none has to go: what goes once does not come back
+KEPT = 0.8  # of what the pages are worth now: a step that leaves less may fill more, since a long result passes and loss stays
+SPARED = 0.5  # of the budget for what is old in such a step
+RELUCTANT = 0.25  # of what a card is worth where its turns could be on other pages: from a card they do not come back
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 
 
@@ -50,6 +52,7 @@ class Level:
     guards: int
     mark: float
     words: str = ""
+    old: float = OLD_SHARE
 
 
 def current_tokens(state: State, settings: Settings) -> int:
@@ -60,13 +63,31 @@ def current_tokens(state: State, settings: Settings) -> int:
 def propose(state: State, settings: Settings) -> Proposal:
     """The best plan for the budget. Raises BudgetError where what never yields does not fit."""
     for level in _levels(settings):
-        found = _at_level(state, settings, level)
-        anew = _at_level(redrawn(state), settings, level) if state.older else None
-        if anew is not None and (found is None or anew.value > GAIN * found.value):
-            return _with_old_pages(anew.proposal, state)
+        found = _best(state, settings, level)
+        if found is not None and state.older and found.value < KEPT * _standing(state, settings):
+            found = _best(state, settings, replace(level, old=SPARED)) or found
         if found is not None:
-            return found.proposal
+            return _with_old_pages(found.proposal, state) if state.older else found.proposal
     return _excerpted(state, settings)
+
+
+def _standing(state: State, settings: Settings) -> float:
+    """What the pages are worth as they are shown now."""
+    return sum(span.worth(known.tier) for known, span in _options(state.spans, settings, state))
+
+
+def _best(state: State, settings: Settings, level: Level) -> Weighed | None:
+    """The better one of two plans: with the pages as they are, and with their turns on new pages."""
+    found = _at_level(state, settings, level)
+    anew = _at_level(redrawn(state), settings, level) if state.older else None
+    return anew if anew is not None and (found is None or _better(anew, found)) else found
+
+
+def _better(anew: Weighed, found: Weighed) -> bool:
+    """Is the plan with pages drawn anew so much better that they are?"""
+    if anew.whole != found.whole:
+        return anew.whole and anew.value > LOSS * found.value
+    return anew.value > GAIN * found.value
 
 
 def _with_old_pages(proposal: Proposal, state: State) -> Proposal:
@@ -174,7 +195,7 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     spans = sorted(known + drafted, key=lambda s: s.first)
     through = spans[-1].last if spans else state.plan.through
     tail = sum(settings.turn(t) for t in state.fresh if t.number > through)
-    limit = max(limit, min(settings.budget - state.reserved, tail + int(OLD_SHARE * settings.budget)))
+    limit = max(limit, min(settings.budget - state.reserved, tail + int(level.old * settings.budget)))
     options = _options([_relax(s, level.guards) for s in spans], settings, state)
     fitted = _fit(options, settings, limit - tail)
     if fitted is None:
@@ -184,11 +205,17 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     proposal = Proposal(plan, tuple(placed), plan.tokens + tail, sheet, level.words)
     value = sum(span.worth(p.tier) for (_, span), p in zip(options, placed, strict=True))
     around = plan.tokens - sum(p.tokens for p in placed)
-    room = (limit - tail - around) / max(1, sum(_drawn_cost(span, fill) for _, span in options))
+    fixed = sum(span.costs["text"] for _, span in options if span.guard > 0) if state.older else 0
+    room = (limit - tail - around - fixed) / max(1, sum(_drawn_cost(span, fill) for _, span in options) - fixed)
     most = sum(span.worth("text") for _, span in options)
-    anew = any(s.page is None and s.first <= state.plan.through for s in drafted)
-    stands = bool(known) and not anew
-    return Weighed(proposal, value, most, share, room, bool(drafted), stands or room >= SHOWN)
+    whole = _whole(options, placed) if state.older else bool(known) or room >= SHOWN
+    return Weighed(proposal, value, most, share, max(0.0, room), bool(drafted), whole)
+
+
+def _whole(options: Sequence[tuple[Known, Span]], placed: Sequence[Placed]) -> bool:
+    """Does no page go that is shown now and young enough to be?"""
+    shown = [(p.tier, o) for (s, o), p in zip(options, placed, strict=True) if RANK[s.tier] < RANK["card"] and s.looks]
+    return not any(RANK[tier] >= RANK["card"] > RANK[o.most] for tier, o in shown)
 
 
 def _drawn_cost(span: Span, fill: Tier) -> int:

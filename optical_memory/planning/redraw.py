@@ -17,7 +17,7 @@ from optical_memory.planning.spans import Known, Look, Placed, Settings, State, 
 from optical_memory.planning.tiers import DRAWN, RANK, Tier
 
 SAME = 0.005  # of a span's readable share: less is not worth a line in the log
-REACH = 3_000  # turns back that pages are drawn anew: reading and weighing them takes time, and of more hardly one is shown
+REACH = 3_000  # turns back that pages are drawn anew: reading and weighing more takes time, and hardly one is shown
 
 
 def with_older(state: State, profile: Profile) -> State:
@@ -76,7 +76,9 @@ def _weighed(span: Known, worths: Mapping[int, float]) -> Known:
     if span.hidden or span.first not in worths or any(n not in worths for n in numbers):
         return span
     whole = sum(worths[n] for n in numbers)
-    return replace(span, worth=round(whole, 2), looks={t: _holding(look, whole, worths) for t, look in span.looks.items()})
+    return replace(
+        span, worth=round(whole, 2), looks={t: _holding(look, whole, worths) for t, look in span.looks.items()}
+    )
 
 
 def _holding(look: Look, whole: float, worths: Mapping[int, float]) -> Look:

@@ -200,14 +200,11 @@ def unsealed(state: State, through: int) -> list[StoredTurn]:
 
 def _olds(rows: Sequence[StoredTurn], state: State, settings: Settings, ages: Mapping[int, Age]) -> list[Old]:
     """Turns as sealing sees them; those on pages already are weighed among all, and no sharper than they are."""
-    olds = olds_of(rows, settings, ages, state.protected())
     if not state.older:
-        return olds
-    worths = worths_of(state)
-    weighed = [replace(old, worth=worths.get(old.drawn.number, old.worth)) for old in olds]
-    sealed = {t.number for t in state.older}
-    gone = (GONE, GONE)
-    return [_again(old, *state.shown.get(old.drawn.number, gone)) if old.drawn.number in sealed else old for old in weighed]
+        return olds_of(rows, settings, ages, state.protected())
+    worths, end, gone = worths_of(state), state.older[-1].number, (GONE, GONE)
+    olds = [_old(row, worths[row.number], ages.get(row.number), settings, state.protected()) for row in rows]
+    return [_again(o, *state.shown.get(o.drawn.number, gone)) if o.drawn.number <= end else o for o in olds]
 
 
 def _again(old: Old, shown: Tier, drawn: Tier) -> Old:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,8 @@ from optical_memory.cost import profile, text_tokens
 from optical_memory.errors import BudgetError
 from optical_memory.planning.decay import half_life, never, staircase
 from optical_memory.planning.propose import Proposal, propose
-from optical_memory.planning.spans import Known, Settings, State, costs_of
+from optical_memory.planning.redraw import with_older
+from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
 from tests.mixture import MODELS, WORDS
 
@@ -82,7 +84,9 @@ def state(fresh: list[Row], before: Proposal | None, after: int) -> State:
         return State(fresh[-1].number, anchor, *_nothing(), tuple(fresh), after, THEN)
     spans = tuple(replace(p.span, tier=p.tier, page=i + 1) for i, p in enumerate(before.placed))
     rest = tuple(r for r in fresh if r.number > before.plan.through)
-    return State(fresh[-1].number, anchor, before.plan, spans, rest, after, THEN)
+    return State(
+        fresh[-1].number, anchor, before.plan, spans, rest, after, THEN, source=lambda first, last: fresh[first - 1 : last]
+    )  # fmt: skip
 
 
 def _nothing() -> tuple[Any, tuple[Known, ...]]:
@@ -110,6 +114,26 @@ def check(found: Proposal, now: State, settings: Settings) -> None:
             assert RANK[placed.tier] >= RANK[placed.span.tier] or not cheaper(placed.span, settings)
 
 
+def ranks(placed: Iterable[Placed]) -> dict[int, int]:
+    """How each turn is shown, as the rank of its tier; turns that a page leaves out are not in it."""
+    out: dict[int, int] = {}
+    for item in placed:
+        look = item.span.looks.get(item.tier)
+        left = {n for first, last in (look.left if look else ()) for n in range(first, last + 1)}
+        numbers = set(range(item.span.first, item.span.last + 1)) - left - set(item.span.told)
+        out |= dict.fromkeys(numbers, RANK[item.tier]) if item.tier != "handle" else {}
+    return out
+
+
+def check_ladder(found: Proposal, before: Proposal, fresh: list[Row]) -> None:
+    """Of what was on pages, nothing comes back that was left out, and nothing is shown sharper, unless it is pinned."""
+    old, new = ranks(before.placed), ranks(p for p in found.placed if p.tier != "text" or p.span.page is None)
+    pinned = {row.number for row in fresh if row.pinned}
+    told = {n for p in before.placed for n in p.span.told}
+    for number in set(range(1, before.plan.through + 1)) - pinned - told:
+        assert new.get(number, RANK["handle"]) >= old.get(number, RANK["handle"])
+
+
 def cheaper(span: Known, settings: Settings) -> bool:
     """Is there a choice at the span's tier or below that is a picture?"""
     costs = costs_of(span, settings)
@@ -121,16 +145,20 @@ def test_whatever_the_thread_and_the_settings_a_plan_keeps_its_budget_and_accoun
     refused = 0
     for seed in range(THREADS):
         rng = random.Random(seed)
-        settings, reserved, before = configured(rng), rng.choice((0, 0, 50, 500)), None
+        settings, reserved, anew = configured(rng), rng.choice((0, 0, 50, 500)), rng.random() < 0.7
+        before: Proposal | None = None
         fresh = rows(rng, 1, rng.randrange(1, 40))
         for _ in range(3):
             now = state(fresh, before, reserved)
             try:
-                before = propose(now, settings)
+                found = propose(with_older(now, settings.profile), settings) if anew else propose(now, settings)
             except BudgetError as error:
                 assert error.needed + reserved > settings.budget
                 refused += 1
                 break
-            check(before, now, settings)
+            check(found, with_older(now, settings.profile) if anew else now, settings)
+            if anew and before is not None:
+                check_ladder(found, before, fresh)
+            before = found
             fresh += rows(rng, fresh[-1].number + 1, rng.randrange(1, 12))
     assert refused < THREADS / 2

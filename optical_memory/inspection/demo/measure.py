@@ -163,7 +163,9 @@ def _turns_of(looks: Mapping[str, Page]) -> int:
 
 def _card(memory: OpticalMemory, thread: str, first: int) -> str:
     """The headline that stands for the page that begins with this turn."""
+    from optical_memory.memory.state import sealed
+
     with memory.store.read() as reader:
         row = reader.thread(thread)
-        pages = reader.pages(reader.path(row)) if row else []
+        pages = [page for page, _ in sealed(reader, reader.path(row), memory.settings())] if row else []
     return next((p.card for p in pages if p.first == first and p.card), "")

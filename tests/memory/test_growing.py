@@ -1,0 +1,131 @@
+"""A thread that grows turn by turn keeps what one that is planned at once keeps: at a step, old pages are drawn anew."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from optical_memory.planning.tiers import DRAWN, RANK
+
+KINDS = ("apple", "river", "copper", "violin", "harbour", "lantern", "meadow", "pepper", "saddle", "timber", "window")
+
+
+def talk(count: int, seed: int = 7) -> list[dict]:
+    """A conversation of made sentences; each turn says something that no other says."""
+    rng = random.Random(seed)
+    out = []
+    for n in range(count):
+        words = " ".join(f"{rng.choice(KINDS)} {rng.choice(KINDS)} {n * 7 + k}" for k in range(rng.choice((2, 5, 9))))
+        told = f"Yesterday I put the {words} away." if rng.random() < 0.5 else f"The {words} was there."
+        out.append({"role": "user" if n % 2 == 0 else "assistant", "content": told, "id": f"m{n}"})
+    return out
+
+
+def shown(context) -> set[int]:
+    """The turns that can be read."""
+    kinds = (*DRAWN, "text", "current")
+    return {n for s in context.segments if s.kind in kinds for first, last in s.shown for n in range(first, last + 1)}
+
+
+def grown(memory, messages: list[dict], each: int = 10):
+    """The last context of a thread that has come in portions."""
+    context = None
+    for n in range(0, len(messages), each):
+        memory.remember("t", messages[n : n + each])
+        context = memory.context("t")
+    return context
+
+
+@pytest.mark.parametrize(("model", "budget"), [("ocr:tesseract", 1_500), ("gpt-5", 3_000), ("claude-opus-5", 2_500)])
+def test_a_thread_that_grew_shows_of_every_third_nearly_what_one_planned_at_once_shows(make, model, budget):
+    """The oldest third as well: at least four fifths as many turns, over the moments at which a step was taken."""
+    messages, memory, steps = talk(260), make(model=model, budget=budget), 0
+    mine, planned = Counter[int](), Counter[int]()
+    for end in range(10, 270, 10):
+        memory.remember("t", messages[end - 10 : end])
+        context = memory.context("t")
+        if len(memory.steps("t")) > steps and end > 100:
+            other = make(f"{end}.db", model=model, budget=budget)
+            other.remember("t", messages[:end])
+            mine += thirds(shown(context), end)
+            planned += thirds(shown(other.context("t")), end)
+        steps = len(memory.steps("t"))
+    assert steps > 4
+    assert all(mine[third] >= 0.8 * planned[third] for third in range(3))
+
+
+def thirds(numbers: set[int], end: int) -> Counter[int]:
+    """How many of these turns are in each third of the thread, the oldest first."""
+    return Counter((n - 1) * 3 // end for n in numbers)
+
+
+def test_what_was_left_out_or_has_faded_is_not_shown_sharper_again(make):
+    """From context to context: a turn goes down, or stays."""
+    memory, messages, before = make(budget=1_500), talk(200), {}
+    for n in range(0, len(messages), 10):
+        memory.remember("t", messages[n : n + 10])
+        memory.context("t")
+        now = {turn.number: RANK[turn.tier] for turn in memory.turns("t")}
+        assert all(now[number] >= rank for number, rank in before.items())
+        before = now
+    assert len(set(before.values())) > 2
+
+
+def test_every_turn_stands_once_or_is_listed_as_left_out(make):
+    """On old pages, on pages drawn anew, and where old and new turns share one."""
+    memory, messages = make(budget=1_500), talk(200)
+    for n in range(0, len(messages), 10):
+        memory.remember("t", messages[n : n + 10])
+        context = memory.context("t")
+        seen = [k for s in context.segments for first, last in s.shown for k in range(first, last + 1)]
+        left = [k for first, last in context.left_out for k in range(first, last + 1)]
+        assert sorted({*seen, *left}) == list(range(1, n + 11))
+        assert len(seen) == len(set(seen))
+
+
+def test_the_pages_of_a_thread_share_no_turn_and_only_their_images_are_kept(make):
+    """Pages in whose place newer ones were drawn are not among them, and their images are let go."""
+    memory = make(budget=1_500)
+    grown(memory, talk(200))
+    pages = memory.pages("t")
+    covered = [n for first, last in dict.fromkeys(p.turns for p in pages) for n in range(first, last + 1)]
+    assert len(covered) == len(set(covered))
+    stats = memory.stats("t")
+    assert stats.pages > len({p.number for p in pages})  # pages were drawn anew
+    assert stats.images <= 2 * len(pages)
+
+
+def test_a_step_that_drew_pages_anew_says_so_and_can_be_undone(make):
+    """Its log has what became of every old page; undone, the same bytes are sent as before it, and the next step goes on."""
+    memory, messages = make(budget=1_500), talk(200)
+    grown(memory, messages[:150])
+    before, n = memory.context("t").segments, 150
+    while (context := memory.context("t")).segments[:2] == before[:2]:
+        before = context.segments
+        memory.remember("t", messages[n : n + 2])
+        n += 2
+    step = memory.steps("t")[-1]
+    assert len(step.changes) > 2
+    assert all(RANK[c.after] >= RANK[c.before] for c in step.changes)
+    covered = [k for c in step.changes for k in range(c.turns[0], c.turns[1] + 1)]
+    assert len(covered) == len(set(covered))
+    memory.undo("t")
+    pages = dict.fromkeys(p.turns for p in memory.pages("t"))
+    assert [s.turns for s in before if s.look] == list(pages)
+    memory.remember("t", messages[n : n + 2])
+    assert memory.context("t").tokens <= 1_500
+
+
+def test_a_branch_from_before_a_step_shows_the_pages_of_its_own_past(make):
+    """Pages that reach beyond the fork belong to the other branch, and older ones hold again."""
+    memory, messages = make(budget=1_500), talk(200)
+    grown(memory, messages)
+    edited = [*messages[:120], {"role": "user", "content": "Let us go another way.", "id": "other"}]
+    memory.remember("t", edited)
+    context = memory.context("t")
+    seen = [k for s in context.segments for first, last in s.shown for k in range(first, last + 1)]
+    assert len(seen) == len(set(seen))
+    assert max(seen) == 121
+    assert len([k for k in seen if k <= 80]) > 10
