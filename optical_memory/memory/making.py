@@ -170,8 +170,8 @@ class Maker:
         """A new plan and why, or none; another model's plan stands until it no longer fits."""
         if standing is not None and not asked.own:
             return None, ""
-        source = sealed_turns(self.store, path) if asked.own else None
-        state = replace(state, source=source)
+        if asked.own:
+            state = replace(state, source=sealed_turns(self.store, path), apart=asked.config.retain != "forever")
         proposal, why, _ = decide(state, asked.settings, standing is not None, self.idle(row, now))
         return proposal, why
 

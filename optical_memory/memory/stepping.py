@@ -28,7 +28,9 @@ def take(maker: Maker, asked: Asked, dry_run: bool) -> Step:
         with maker.store.read() as reader:
             row, path = place(reader, asked.thread)
             state, _standing = load(reader, path, settings, maker.books.margin(settings), now, True)
-        state = with_older(replace(state, source=sealed_turns(maker.store, path)), settings.profile)
+        apart = asked.config.retain != "forever"
+        state = replace(state, source=sealed_turns(maker.store, path), apart=apart)
+        state = with_older(state, settings.profile)
         proposal = propose(state, settings)
         due = _due(state, settings, proposal)
         if dry_run:

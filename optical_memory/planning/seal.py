@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import groupby
 
 from optical_memory.cost import Profile
 from optical_memory.pages import Sheet, Style, TurnText, drawable, fitted, headlines, measure, scripts_at_hand
@@ -44,13 +45,14 @@ class Draft:
 
 def seal(
     turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True,
-    share: float = 1.0,
+    share: float = 1.0, apart: bool = False,
 ) -> list[Draft]:  # fmt: skip
     """Spans for these turns, in order and without gaps.
 
     `tier_of(number)` is the tier that a turn's age asks for: a page is filled at the tier at which it is first shown. With
     `partial=False` the last page is left unsealed while it is not full (where a half-empty page costs as much). With a
     `share` below 1, only turns with that share of the characters are drawn, those that say most: so a page spans more.
+    Where pages are drawn anew, turns of different tiers may share one, at the faintest of these, unless they are to be `apart`.
     """
     chosen = None if share >= 1 else _worthiest(turns, share)
     drafts: list[Draft] = []
@@ -58,7 +60,7 @@ def seal(
         if sheet is None or not run[0].drawable or all(t.guard for t in run):
             drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard, tier=t.shown) for t in run]
         else:
-            drafts += _pages(run, profile, sheet, tier_of, chosen)
+            drafts += _pages(run, profile, sheet, tier_of, chosen, apart)
     if not partial and drafts and sheet is not None and not sheet.crop:
         return drafts[: _full(drafts)]
     return drafts
@@ -95,17 +97,18 @@ def _worthiest(turns: Sequence[Old], share: float) -> set[int]:
 
 
 def _pages(
-    run: Sequence[Old], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier], chosen: set[int] | None
-) -> list[Draft]:
+    run: Sequence[Old], profile: Profile, sheet: Sheet, tier_of: Callable[[int], Tier], chosen: set[int] | None, apart: bool
+) -> list[Draft]:  # fmt: skip
     """Pages of the chosen turns; a turn that is not drawn belongs to the page after it, at the end to the last."""
     able = [t for t in run if not t.guard and t.shown != GONE]
     chosen = {t.drawn.number for t in able if chosen is None or t.drawn.number in chosen}
-    shown = [t.drawn for t in run if t.drawn.number in chosen]
+    shown = [t for t in run if t.drawn.number in chosen]
     told = [t.drawn.number for t in run if t.guard]
     if not shown:
         return [Draft(run[0].drawn.number, run[-1].drawn.number, told=tuple(told), tier=faintest(t.shown for t in run))]
     drafts, at = [], 0
-    parts = list(_batches(shown, profile, sheet, tier_of))
+    alike = groupby(shown, lambda t: fainter(t.shown, "vivid") if apart else None)
+    parts = [part for _, some in alike for part in _batches([t.drawn for t in some], profile, sheet, tier_of)]
     for index, part in enumerate(parts):
         last = run[-1].drawn.number if index == len(parts) - 1 else part[-1].number
         mine = [t for t in run[at:] if t.drawn.number <= last]
@@ -182,7 +185,7 @@ def draft(
 
     for first, last in ranges(t.number for t in rows):
         run, partial = [o for o in olds if first <= o.drawn.number <= last], crowded or last < through
-        drafts += seal(run, settings.profile, sheet, tier_of, partial=partial, share=share)
+        drafts += seal(run, settings.profile, sheet, tier_of, partial=partial, share=share, apart=state.apart)
     bare = ranges(t.number for t in free if t.purged)
     hidden = [Known(first, last, 0, {}, "", (), "handle", hidden=True) for first, last in bare]
     numbers = [t.number for t in rows]

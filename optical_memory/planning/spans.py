@@ -221,6 +221,7 @@ class State:
     source: Callable[[int, int], Sequence[StoredTurn]] | None = field(default=None, repr=False, compare=False)
     older: tuple[StoredTurn, ...] = ()
     shown: Mapping[int, tuple[Tier, Tier]] = field(default_factory=dict)
+    apart: bool = False  # old turns of different tiers share no page, since at some tier their text goes (`retain`)
 
     @property
     def pending(self) -> bool:

@@ -125,14 +125,15 @@ def test_the_same_thread_and_settings_give_the_same_context(opened, rows, model,
 
 
 def tiers(context) -> dict[int, int]:
-    """Turn number to the rank of the tier at which it is shown."""
+    """Turn number to the rank of the tier at which it is shown; what a page leaves out is no better off than on a card."""
     ranks = {"current": 0, "excerpt": RANK["card"], **RANK}
-    return {
-        n: ranks[s.kind]
-        for s in context.segments
-        if s.turns and s.kind in ranks
-        for n in range(s.turns[0], s.turns[1] + 1)
-    }
+    out: dict[int, int] = {}
+    for segment in context.segments:
+        if segment.turns and segment.kind in ranks:
+            shown = {n for first, last in segment.shown for n in range(first, last + 1)}
+            whole = range(segment.turns[0], segment.turns[1] + 1)
+            out |= {n: ranks[segment.kind] if n in shown else max(ranks[segment.kind], RANK["card"]) for n in whole}
+    return out
 
 
 @slow
