@@ -1,7 +1,8 @@
 """Old turns to spans: which turns share a page, and what each tier of it would cost.
 
-A page holds whole neighbouring turns; only a step may lay them out anew (see `redraw`). Turns that must stay text (instructions, pins, the
-anchor of a run) part the pages. A turn larger than a page becomes a span of its own with several images.
+A page holds whole neighbouring turns; only a step may lay them out anew (see `redraw`). Turns that must stay text
+(instructions, pins, the anchor of a run) part the pages. A turn larger than a page becomes a span of its own with several
+images.
 """
 
 from __future__ import annotations
