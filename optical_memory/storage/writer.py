@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 import optical_memory.storage.bulk as bulk
 import optical_memory.storage.rows as rows
 import optical_memory.storage.search as search
+import optical_memory.storage.terms as terms
 
 from ..errors import StoreError, ThreadNotFoundError
 from .reader import THREAD_BY_ID, THREAD_BY_KEY, Reader, T
@@ -400,7 +401,7 @@ class Writer(Reader):
         """The text, and what its index holds beside it: who spoke, and words that the tokenizer does not split."""
         clean, fold = safe_text(text), self._connection.dialect.name != "sqlite"
         who = safe_text(name or "")
-        extra = (who, search.extra_words(f"{who} {clean}", fold=fold))
+        extra = (who, terms.extra_words(f"{who} {clean}", fold=fold))
         return {"text": clean, "grams": " ".join(filter(None, extra)) or None}
 
     def _add_turns(self, values: list[dict[str, Any]]) -> dict[int, int]:
