@@ -154,7 +154,10 @@ class Maker:
             settled = self._settled(asked, row, path, state, proposal, why, now) if kept else (proposal.plan, None)
         if settled is None:
             return None
-        if proposal is not None and kept and asked.own and self.fade(asked, row, path, now):
+        owing = (
+            proposal is not None or self._called.get(asked.thread) is None
+        )  # a process may have ended after its step
+        if owing and kept and asked.own and self.fade(asked, row, path, now):
             with self.store.read() as reader:
                 row, path = place(reader, asked.thread, asked.upto)
                 state, standing = load(reader, path, settings, spoken_for, now, True, seen=self._seen)
@@ -194,7 +197,10 @@ class Maker:
         )
 
     def fade(self, asked: Asked, row: ThreadRow, path: Path, now: datetime) -> int:
-        """Take the text of what has fallen to the tier `retain` away; of how many turns. What fails is tried at the next step."""
+        """Take the text of what has fallen to the tier `retain` away; of how many turns.
+
+        What fails is tried at the next step, or by the next process.
+        """
         if asked.config.retain == "forever" or asked.config.mode == "observe":
             return 0
         spoken_for = asked.reserved + self.books.margin(asked.settings)

@@ -87,6 +87,23 @@ def test_text_that_has_faded_is_nowhere_in_the_file(make, retain):
     assert all(word(n - 1).encode() in data for n in kept)
 
 
+def test_text_that_should_have_gone_goes_with_the_first_call_of_the_next_process(make):
+    """Its page has fallen, but the process ended before the text went: no step is needed, and it happens once."""
+    options = {"profile": READS, "budget": 1_500, "keep": ("turns", 4), "schedule": SOON}
+    with grown(make, 110) as stepped:
+        fallen = len(stepped.steps("t"))
+    memory = make(**options, retain="dense")
+    before = memory.turns("t")
+    context = memory.context("t")
+    gone = [t.number for t in memory.turns("t") if t.purged]
+    assert not any(t.purged for t in before)
+    assert len(gone) > 15
+    assert covered(context) == list(range(1, len(before) + 1))
+    assert [s.reason for s in memory.steps("t")[fallen:]] == ["retain"] * (len(memory.steps("t")) - fallen)
+    memory.context("t")
+    assert [t.number for t in memory.turns("t") if t.purged] == gone
+
+
 def test_what_lost_its_text_is_counted_and_nothing_else(make):
     """Instructions on a page that is kept as a picture stay text, and what was forgotten before is no loss: alike everywhere."""
     rows = talk(110)
