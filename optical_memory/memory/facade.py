@@ -166,10 +166,18 @@ class OpticalMemory:
         """What the tables hold of a model, at the prices of today."""
         return profile(model, on=self._clock().date().isoformat())
 
-    def adopt(self, model: str) -> None:
-        """Plan for this model from now on, if none was given; the middleware does so with the first one it sees."""
-        if self.config.model is None and self._given_profile is None:
-            self.config = self.config.model_copy(update={"model": model})
+    def adopt(self, model: str | None = None, window: int | None = None) -> None:
+        """Plan for this model from now on, if none was given, and for at most `window` tokens, if no budget was given.
+
+        The middleware does so with the first model it sees.
+        """
+        found: dict[str, Any] = {}
+        if model is not None and self.config.model is None and self._given_profile is None:
+            found["model"] = model
+        if window is not None and self.config.budget is None and window < DEFAULT_BUDGET:
+            found["budget"] = window
+        if found:
+            self.config = self.config.model_copy(update=found)
             self.__dict__.pop("profile", None)
             self._maker.drop()
 
