@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -330,19 +331,24 @@ def test_every_context_keeps_its_budget_and_every_turn_has_text_or_a_picture(
     options = {"profile": READS, "budget": budget, "keep": ("turns", keep), "schedule": SOON, "retain": retain}
     with OpticalMemory(file, **options) as memory:
         t = f"t{next(numbers)}"
-        for end in sorted({len(rows) // 3, 2 * len(rows) // 3, len(rows)} - {0}):
-            memory.remember(t, whole(rows[:end]))
-            try:
-                context = memory.context(t)
-            except BudgetError:
-                continue
-            assert counted(context, "ocr:tesseract") <= context.tokens <= budget
-            assert_pairs_whole(context.messages)
-            assert covered(context) == list(range(1, len(memory.turns(t)) + 1))
+        assert_sound_while_it_grows(memory, t, rows, sorted({len(rows) // 3, 2 * len(rows) // 3, len(rows)} - {0}))
         pictured = {n for tier in ("vivid", "clear", "dense", "card") for p in memory.pages(t, tier=tier) if p.record
                     for n in range(p.turns[0], p.turns[1] + 1)}  # fmt: skip
         assert {turn.number for turn in memory.turns(t) if turn.purged} <= pictured
         assert memory.store.check() == []
+
+
+def assert_sound_while_it_grows(memory, thread: str, rows: list[dict], ends: Iterable[int]) -> None:
+    """Each context of the growing thread is within the budget, with whole pairs and every turn shown or reported."""
+    for end in ends:
+        memory.remember(thread, whole(rows[:end]))
+        try:
+            context = memory.context(thread)
+        except BudgetError:
+            continue
+        assert counted(context, "ocr:tesseract") <= context.tokens <= memory.budget
+        assert_pairs_whole(context.messages)
+        assert covered(context) == list(range(1, len(memory.turns(thread)) + 1))
 
 
 def whole(rows: list[dict]) -> list[dict]:
