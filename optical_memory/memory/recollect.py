@@ -16,7 +16,7 @@ from typing import Any
 from optical_memory.cost import Profile
 from optical_memory.memory.view import View
 from optical_memory.pages import Style, fitted, measure
-from optical_memory.planning.context import PREAMBLE, Segment, ranges
+from optical_memory.planning.context import Segment, preamble, ranges
 from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import MARK
 from optical_memory.planning.looks import smaller
@@ -174,7 +174,7 @@ def _page(turns: Sequence[TurnRow], view: View, room: int) -> Recollection | Non
         return None
     text = _strings(turns, style, settings, int(STRINGS_SHARE * room))
     if not any(s.kind == "preamble" for s in view.plan.segments):
-        text = f"{PREAMBLE}\n{text}"
+        text = f"{preamble(settings.budget)}\n{text}"
     gaps = _gaps([t.number for t in turns])
     texts = [turn_to_draw(t) for t in turns]
     if not all(may_draw(t.text) for t in texts):
