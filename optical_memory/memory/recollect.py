@@ -36,8 +36,7 @@ STRINGS_SHARE = 0.1  # of the room for the exact strings of turns that come back
 READ_WELL = 0.95  # share of a recalled page that is to be read
 LEGIBLE = 0.9  # share of a page that is read from which its turns need not come back as a picture
 AGAIN = 0.3  # what such a turn is worth as words, beside one that is on no legible page
-import os
-_A=float(os.environ.get("A","1")); _B=float(os.environ.get("B",".5"))
+SMALLER = 8  # turns that are tried for the rest of a recalled page
 HEAD = "[Recalled from earlier in this conversation]"
 STRINGS = "[Recalled from earlier in this conversation, above as a page. Exact strings in it:] "
 
@@ -85,7 +84,7 @@ def find(reader: Reader, view: View, query: str, room: int, search: Search) -> R
     found = _with_neighbours({h.number: h.score for h in hits}, shown, view.plan.through)
     scores = {n: score * (AGAIN if n in legible else 1.0) for n, score in found.items()}
     turns = {t.number: t for t in _rows(reader, view, scores) if not t.purged}
-    ranked = sorted(turns, key=lambda n: (-scores[n]**_A / (len(turns[n].text) + MARK)**_B, -n))
+    ranked = sorted(turns, key=lambda n: (-scores[n] / sqrt(len(turns[n].text) + MARK), -n))
     words = _as_text([turns[n] for n in ranked], view, room)
     drawn = _as_page([turns[n] for n in ranked if n not in legible], view, room)
     if drawn is None or (words and _worth(drawn, scores, view) <= _worth(words, scores, view)):
@@ -145,7 +144,12 @@ def _as_page(ranked: Sequence[TurnRow], view: View, room: int) -> Recollection |
             most = middle - 1
         else:
             least, found = middle, tried
-    return _with_words(found, ranked[:least], view, room) if found else None
+    chosen = list(ranked[:least])
+    for turn in ranked[least + 1 : least + 1 + SMALLER]:  # the next one did not fit; shorter ones may
+        tried = _page(sorted([*chosen, turn], key=lambda t: t.number), view, room)
+        if tried is not None:
+            chosen, found = [*chosen, turn], tried
+    return _with_words(found, chosen, view, room) if found else None
 
 
 def _with_words(page: Recollection, ranked: Sequence[TurnRow], view: View, room: int) -> Recollection:

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 MOST_TERMS = 40
 """Words of a query beyond this many are left out: each costs a walk through its postings."""
 
+WORD = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")  # an accent may follow its letter
 FUNCTION_WORDS = frozenset(
-    "a an the of to in on at for and or is was were are be been has have had do does did what which who whom whose when where "
-    "why how with from by it its his her their he she they i you we my your our this that these those as not would could "
-    "should will can about".split()
+    WORD.findall(
+        "a an the of to in on at for and or is was were are be been has have had do does did what which who whom whose when "
+        "where why how with from by it its his her their he she they i you we my your our this that these those as not would "
+        "could should will can about"
+    )
 )
 """English words that hold sentences together; of other languages their frequency tells."""
 ENDINGS = ("ingly", "edly", "ings", "ing", "ies", "ied", "ers", "es", "ed", "er", "ly", "s", "e")
@@ -28,7 +31,6 @@ _UNSPACED = (
     "\u1100-\u11ff\uac00-\ud7af"  # Hangul: spaced, but with particles glued on
 )
 _RUN = re.compile(f"[{_UNSPACED}]+")
-WORD = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")  # an accent may follow its letter
 _NAME = re.compile(r"\w+")
 _UNNUMBERED = re.compile(r"^\D+$")  # an id with digits is looked for as a whole
 _PIECES = re.compile(r'"([^"]*)"|(\S+)')
