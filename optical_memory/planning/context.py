@@ -25,8 +25,8 @@ PREAMBLE = (
     "use recall_memory, do not guess."
 )
 BRIEF = (
-    "Pages are pictures of earlier turns; u17 begins turn 17, the user's. ↵ newline, ¶ blank line, ¬ word goes on. "
-    "Unreadable or missing: use recall_memory, do not guess."
+    "Pages are pictures of earlier turns; u17 begins turn 17, the user's; ↵ newline, ¬ word goes on. "
+    "Unreadable or missing: recall_memory, do not guess."
 )
 BRIEF_BELOW = 4_000  # tokens of budget under which the long preamble would take more than a fortieth of it
 DRAWABLE = frozenset(DRAWN)
