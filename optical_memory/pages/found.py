@@ -14,7 +14,7 @@ class ByText(Generic[V]):
     """A function of a text that keeps what it found: of the texts asked for last at least half of `most` characters.
 
     The bound is on characters, since a count of texts says nothing of what they hold. There are two generations, of which
-    the older one goes when the younger is full; a race of threads costs no more than finding something out again.
+    the older one goes when the younger is full; a race of threads costs no more than finding something out again. A text larger than half of it all is not kept.
     """
 
     def __init__(self, find: Callable[[str], V], most: int = MOST) -> None:
@@ -29,6 +29,8 @@ class ByText(Generic[V]):
         if text in young:
             return young[text]
         found = old[text] if text in old else self._find(text)
+        if len(text) > self._most // 2:
+            return found
         self._chars += len(text)
         if self._chars > self._most // 2:
             self._old, self._young, self._chars = young, {}, len(text)
