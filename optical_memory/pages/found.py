@@ -14,7 +14,8 @@ class ByText(Generic[V]):
     """A function of a text that keeps what it found: of the texts asked for last at least half of `most` characters.
 
     The bound is on characters, since a count of texts says nothing of what they hold. There are two generations, of which
-    the older one goes when the younger is full; a race of threads costs no more than finding something out again. A text larger than half of it all is not kept.
+    the older one goes when the younger is full; a race of threads costs no more than finding something out again.
+    A text larger than half of it all is not kept.
     """
 
     def __init__(self, find: Callable[[str], V], most: int = MOST) -> None:
