@@ -89,19 +89,19 @@ class Layout:
         return [part.tobytes().decode("utf-32-le") for part in np.split(codes, ends)[:-1]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """A text as glyphs. `edge[i]` is the pen before glyph i; `soft[i]` the last glyph, up to i, before which a
-    line may end; `seam[i]` the same for places where a word is best cut; `space` tells the blanks, which vanish at a
-    line's end."""
+    """A text as glyphs. `edge[i]` is the pen before glyph i; `ends` says before which glyphs a line may end.
+
+    `told` has a character for each glyph: its own, or where a unit of several is drawn as one, its first.
+    """
 
     glyphs: NDArray[np.int32]
     edge: Ints
-    soft: NDArray[np.int32]
-    seam: NDArray[np.int32]
-    space: NDArray[np.bool_]
+    told: str
     runs: tuple[Run, ...] = ()  # what fonts draw: run n is glyph 2 * count + n
     level: NDArray[np.int8] | None = None  # embedding levels where anything stands right to left
+    ends: NDArray[np.bool_] | None = None  # None: at blanks and behind newlines
 
     def pens(self, start: int, end: int) -> Ints:
         """Pens of the glyphs of a line, from its first pixel on, as they stand to be seen."""
@@ -120,6 +120,31 @@ class Shape:
         """Length in master pixels."""
         return int(self.edge[-1])
 
+    def soft(self, start: int, at: int) -> int:
+        """The last glyph behind `start`, up to `at`, before which a line may end; `start` if there is none."""
+        if self.ends is not None:
+            found = np.flatnonzero(self.ends[start + 1 : at + 1])
+            return start + 1 + int(found[-1]) if len(found) else start
+        blank = self.told.rfind(" ", start + 1, at + 1)
+        line = max(self.told.rfind(NEWLINE, start, at), self.told.rfind(PARAGRAPH, start, at)) + 1
+        return max(blank, line, start)
+
+    def seam(self, start: int, at: int, least: int) -> int:
+        """The last glyph behind `start`, up to `at` and not before the pen `least`, before which a word is best cut; `at` if
+        there is none."""
+        place = at
+        while place > start and self.edge[place] >= least:
+            if self.told[place - 1] in SEAMS:
+                return place
+            place -= 1
+        return at
+
+    def past_blanks(self, at: int) -> int:
+        """The next glyph that is no blank: blanks vanish at a line's end."""
+        while at < len(self.told) and self.told[at] == " ":
+            at += 1
+        return at
+
 
 def shape(text: str, style: Style, base: int | None = None) -> Shape:
     """Glyphs, pen positions and line ends of a text of drawable characters and marks; `base` as in `levels`."""
@@ -128,12 +153,26 @@ def shape(text: str, style: Style, base: int | None = None) -> Shape:
     if style.scripts and int(glyphs.min(initial=0)) < 0:
         return _shaped(text, style, base)
     if style.bold:
-        glyphs = glyphs + np.int32(font.count) * (salient(text) | np.isin(codes, points(SIGNS)))
-    edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(font.advance[glyphs])))
-    space = codes == ord(" ")
-    soft = np.append(space, False)
-    soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH))
-    return Shape(glyphs, edge, _latest(soft), _latest(np.append(False, np.isin(codes, points(SEAMS)))), space)
+        glyphs = glyphs + np.int32(font.count) * (salient(text) | _of(SIGNS)[np.minimum(codes, LAST)])
+    return Shape(glyphs, _edges(font.advance[glyphs]), text)
+
+
+def _edges(advances: Ints) -> Ints:
+    """The pens before and behind glyphs with these advances."""
+    edge = np.zeros(len(advances) + 1, np.int64)
+    np.cumsum(advances, out=edge[1:])
+    return edge
+
+
+LAST = 0xFFFF  # code points up to here are told apart by `_of`
+
+
+@lru_cache
+def _of(chars: str) -> NDArray[np.bool_]:
+    """By code point, whether it is one of these characters."""
+    found = np.zeros(LAST + 1, bool)
+    found[points(chars)] = True
+    return found
 
 
 def _shaped(text: str, style: Style, base: int | None) -> Shape:
@@ -141,22 +180,20 @@ def _shaped(text: str, style: Style, base: int | None) -> Shape:
     font, parts = face(style.face), units(text)
     level = levels(parts, base)
     glyphs, runs = _numbered(parts if level is None else turned(parts, level), font, locale_of(text))
-    heads, sizes = points("".join([part[0] for part in parts])), np.fromiter(map(len, parts), np.int64, len(parts))
-    codes = np.where(sizes == 1, heads, 0)
+    told = "".join([part[0] for part in parts])
+    heads, sizes = points(told), np.fromiter(map(len, parts), np.int64, len(parts))
+    known, single = np.minimum(heads, LAST), sizes == 1
     if style.bold:
-        strong = (salient(text)[np.cumsum(sizes) - sizes] | np.isin(codes, points(SIGNS))) & (glyphs < font.count)
+        strong = (salient(text)[np.cumsum(sizes) - sizes] | (_of(SIGNS)[known] & single)) & (glyphs < font.count)
         glyphs = glyphs + np.int32(font.count) * strong
     wide = np.array([picture(run).advance for run in runs], np.int64)
-    edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate((font.advance, wide))[glyphs])))
-    space = codes == ord(" ")
     alone = free(heads)
-    soft = np.append(alone, False)
-    soft[1:] |= alone & ~np.isin(codes, points(OPENING))
-    soft[:-1] &= ~np.isin(codes, points(CLOSING))
-    soft[:-1] |= space
-    soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH))
-    seam = _latest(np.append(False, np.isin(codes, points(SEAMS))))
-    return Shape(glyphs, edge, _latest(soft), seam, space, runs, level)
+    ends = np.append(alone, False)
+    ends[1:] |= alone & ~(_of(OPENING)[known] & single)
+    ends[:-1] &= ~(_of(CLOSING)[known] & single)
+    ends[:-1] |= (heads == ord(" ")) & single
+    ends[1:] |= _of(NEWLINE + PARAGRAPH)[known] & single
+    return Shape(glyphs, _edges(np.concatenate((font.advance, wide))[glyphs]), told, runs, level, ends)
 
 
 def _numbered(parts: Sequence[str], font: Face, locale: str) -> tuple[NDArray[np.int32], tuple[Run, ...]]:
@@ -171,11 +208,6 @@ def _numbered(parts: Sequence[str], font: Face, locale: str) -> tuple[NDArray[np
     return np.fromiter(map(known.__getitem__, parts), np.int32, len(parts)), tuple(runs)
 
 
-def _latest(marked: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """For each place the last marked one up to it, 0 if there is none."""
-    return np.maximum.accumulate(np.where(marked, np.arange(len(marked), dtype=np.int32), np.int32(0)))
-
-
 def broken(text: Shape, start: int, room: int, slack: int, wrap: int) -> tuple[int, int, bool]:
     """The glyphs `start` to `end` that fit into `room`, the glyph to go on with, and whether a word was cut.
 
@@ -183,25 +215,18 @@ def broken(text: Shape, start: int, room: int, slack: int, wrap: int) -> tuple[i
     """
     limit = int(text.edge[start]) + room
     end = int(text.edge.searchsorted(limit, "right")) - 1
-    if end >= len(text.glyphs):
+    if end >= len(text.told):
         return end, end, False
-    soft = int(text.soft[end])
+    soft = text.soft(start, end)
     if soft > start and limit - int(text.edge[soft]) <= slack:
-        return soft, _past_blanks(text, soft), False
+        return soft, text.past_blanks(soft), False
     hard = int(text.edge.searchsorted(limit - wrap, "right")) - 1
-    if text.runs and (near := int(text.soft[hard])) > start and near >= hard - 1:
-        return near, _past_blanks(text, near), False  # the word that has no place is one glyph: it is not cut
+    if text.runs and (near := text.soft(start, hard)) > start and near >= hard - 1:
+        return near, text.past_blanks(near), False  # the word that has no place is one glyph: it is not cut
     if hard - start < (1 if text.runs else STUB):
         return start, start, False
-    seam = int(text.seam[hard])
-    cut = seam if seam > start and limit - int(text.edge[seam]) <= slack // 3 else hard
+    cut = text.seam(start, hard, limit - slack // 3)
     return cut, cut, True
-
-
-def _past_blanks(text: Shape, at: int) -> int:
-    while at < len(text.glyphs) and text.space[at]:
-        at += 1
-    return at
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,15 +289,15 @@ class Draft:
         self.names = {**self.names, turn.role: turn.name}
         self.turns.append(turn.number)
         end = self._set(text, start)
-        self.whole += end == len(text.glyphs)
-        self._count(turn, start, end, len(text.glyphs))
+        self.whole += end == len(text.told)
+        self._count(turn, start, end, len(text.told))
         return end
 
     def holds(self, turn: TurnText, text: Shape) -> bool:
         """Set a whole turn if there is place for it, else leave the page as it was."""
         pieces, labels, turns = len(self.pieces), len(self.gutter), len(self.turns)
         before = (self.line, self.pen, self.day, self.names, self.chars, self.missing)
-        if self.put(turn, text, 0) == len(text.glyphs):
+        if self.put(turn, text, 0) == len(text.told):
             return True
         self.line, self.pen, self.day, self.names, self.chars, self.missing = before
         del self.pieces[pieces:], self.turns[turns:]
@@ -315,13 +340,13 @@ class Draft:
         """Line by line until the text or the page ends."""
         wrap = mark_of(self.style, WRAP)
         slack = int(self.box.room * SLACK)
-        while start < len(text.glyphs):
+        while start < len(text.told):
             end, after, cut = broken(text, start, self.box.room - self.pen, slack, wrap.width)
             pieces = [(text, start, end), (wrap, 0, int(cut))]
             for piece in pieces if text.rightward else reversed(pieces):
                 self._place(*piece)
             start = after
-            if start < len(text.glyphs):
+            if start < len(text.told):
                 if self.line + 1 >= self.box.rows:
                     return start
                 self._feed()
@@ -412,7 +437,7 @@ def _drafts(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[D
                 continue
             yield page
         page, start = Draft(style, sheet, box), 0
-        while (start := page.put(turn, text, start)) < len(text.glyphs):
+        while (start := page.put(turn, text, start)) < len(text.told):
             yield page
             page = Draft(style, sheet, box)
     if page is not None:
