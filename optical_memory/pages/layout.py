@@ -101,7 +101,7 @@ class Shape:
     told: str
     runs: tuple[Run, ...] = ()  # what fonts draw: run n is glyph 2 * count + n
     level: NDArray[np.int8] | None = None  # embedding levels where anything stands right to left
-    ends: NDArray[np.bool_] | None = None  # None: at blanks and behind newlines
+    ends: bytes = b""  # a byte for each glyph, 1 where a line may end before it; empty: at blanks and behind newlines
 
     def pens(self, start: int, end: int) -> Ints:
         """Pens of the glyphs of a line, from its first pixel on, as they stand to be seen."""
@@ -122,9 +122,8 @@ class Shape:
 
     def soft(self, start: int, at: int) -> int:
         """The last glyph behind `start`, up to `at`, before which a line may end; `start` if there is none."""
-        if self.ends is not None:
-            found = np.flatnonzero(self.ends[start + 1 : at + 1])
-            return start + 1 + int(found[-1]) if len(found) else start
+        if self.ends:
+            return max(self.ends.rfind(1, start + 1, at + 1), start)
         blank = self.told.rfind(" ", start + 1, at + 1)
         line = max(self.told.rfind(NEWLINE, start, at), self.told.rfind(PARAGRAPH, start, at)) + 1
         return max(blank, line, start)
@@ -193,7 +192,7 @@ def _shaped(text: str, style: Style, base: int | None) -> Shape:
     ends[:-1] &= ~(_of(CLOSING)[known] & single)
     ends[:-1] |= (heads == ord(" ")) & single
     ends[1:] |= _of(NEWLINE + PARAGRAPH)[known] & single
-    return Shape(glyphs, _edges(np.concatenate((font.advance, wide))[glyphs]), told, runs, level, ends)
+    return Shape(glyphs, _edges(np.concatenate((font.advance, wide))[glyphs]), told, runs, level, ends.tobytes())
 
 
 def _numbered(parts: Sequence[str], font: Face, locale: str) -> tuple[NDArray[np.int32], tuple[Run, ...]]:
@@ -268,10 +267,8 @@ class Draft:
     pen: int = 0
     day: str | None = None
     names: dict[str, str | None] = field(default_factory=dict)  # role -> the speaker's name that was shown last
-    turns: list[int] = field(default_factory=list)
     whole: int = 0  # turns that end here
-    chars: int = 0
-    missing: int = 0
+    set: list[tuple[TurnText, int, int, int]] = field(default_factory=list)  # turn, glyphs from and to, all its glyphs
 
     @property
     def height(self) -> int:
@@ -286,21 +283,21 @@ class Draft:
         if not self._begin(turn, start > 0):
             return -1
         self.day = turn.date or self.day
-        self.names = {**self.names, turn.role: turn.name}
-        self.turns.append(turn.number)
+        if self.names.get(turn.role, "") != turn.name:
+            self.names = {**self.names, turn.role: turn.name}
         end = self._set(text, start)
         self.whole += end == len(text.told)
-        self._count(turn, start, end, len(text.told))
+        self.set.append((turn, start, end, len(text.told)))
         return end
 
     def holds(self, turn: TurnText, text: Shape) -> bool:
         """Set a whole turn if there is place for it, else leave the page as it was."""
-        pieces, labels, turns = len(self.pieces), len(self.gutter), len(self.turns)
-        before = (self.line, self.pen, self.day, self.names, self.chars, self.missing)
+        pieces, labels, turns = len(self.pieces), len(self.gutter), len(self.set)
+        before = (self.line, self.pen, self.day, self.names)
         if self.put(turn, text, 0) == len(text.told):
             return True
-        self.line, self.pen, self.day, self.names, self.chars, self.missing = before
-        del self.pieces[pieces:], self.turns[turns:]
+        self.line, self.pen, self.day, self.names = before
+        del self.pieces[pieces:], self.set[turns:]
         for line in list(self.gutter)[labels:]:
             del self.gutter[line]
         return False
@@ -323,15 +320,18 @@ class Draft:
         Date and speaker stand there where they change: a page names each role's speaker once.
         """
         label = turn.label if self.line in self.gutter else ""
-        scripts = self.style.scripts
-        date = normalise(turn.date[:10], scripts) if turn.date and turn.date != self.day else ""
+        date = turn.date[:10] if turn.date and turn.date != self.day else ""
         known = turn.role in self.names and self.names[turn.role] == turn.name
-        name = normalise(turn.name[:NAME], scripts) if turn.name and not known else ""
+        name = turn.name[:NAME] if turn.name and not known else ""
         more = "…" if continued else ""
-        forms = (mark_of(self.style, label, date, name, more), mark_of(self.style, label, date, more))
-        most = min(self.box.room * 3 // 4, self.box.room - WIDEST - CELL if scripts else self.box.room)
-        fitting = (form for form in forms if form.width <= most)
-        return next(fitting, mark_of(self.style, label, more))
+        if date or name:
+            date, name = _said(date, self.style.scripts), _said(name, self.style.scripts)
+            most = min(self.box.room * 3 // 4, self.box.room - WIDEST - CELL if self.style.scripts else self.box.room)
+            for form in ((label, date, name, more), (label, date, more)):
+                mark = mark_of(self.style, *form)
+                if mark.width <= most:
+                    return mark
+        return mark_of(self.style, label, more)
 
     def _feed(self) -> None:
         self.line, self.pen = self.line + 1, 0
@@ -356,11 +356,18 @@ class Draft:
         self.pieces.append((text, start, end, self.line, self.pen))
         self.pen += int(text.edge[end] - text.edge[start])
 
-    def _count(self, turn: TurnText, start: int, end: int, glyphs: int) -> None:
-        """Characters of source, shared out by glyphs where a turn is cut over pages."""
-        for name, total in (("chars", len(turn.text)), ("missing", _missing(turn.text, self.style.scripts))):
-            part = total * end // glyphs - total * start // glyphs if glyphs else total
-            setattr(self, name, getattr(self, name) + part)
+    @property
+    def turns(self) -> tuple[int, int]:
+        """The first and the last turn on the page."""
+        return self.set[0][0].number, self.set[-1][0].number
+
+    def _counted(self) -> tuple[int, int]:
+        """Characters of source, and those that are codes, shared out by glyphs where a turn is cut over pages."""
+        chars = missing = 0
+        for turn, start, end, glyphs in self.set:
+            chars += _part(len(turn.text), start, end, glyphs)
+            missing += _part(_missing(turn.text, self.style.scripts), start, end, glyphs)
+        return chars, missing
 
     def finished(self) -> Layout:
         """The page with every glyph in its place."""
@@ -369,8 +376,7 @@ class Draft:
         pens = [pen + s.pens(start, end) for s, start, end, _, pen in self.pieces]
         place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.cell)
         return Layout(
-            self.turns[0], self.turns[-1], self.sheet.width, self.height, self.style, self.chars,
-            self.missing, self.box.left, self.gutter, glyphs, place,
+            *self.turns, self.sheet.width, self.height, self.style, *self._counted(), self.box.left, self.gutter, glyphs, place,
             np.repeat(np.array([piece[3] for piece in self.pieces], np.int32), sizes), runs,
         )  # fmt: skip
 
@@ -386,6 +392,10 @@ class Draft:
                     number[run] = first + known.setdefault(s.runs[run - first], len(known))
                 parts[i] = number[parts[i]]
         return np.concatenate(parts), tuple(known)
+
+
+def _part(total: int, start: int, end: int, glyphs: int) -> int:
+    return total * end // glyphs - total * start // glyphs if glyphs else total
 
 
 _missing = lru_cache(maxsize=8)(lacking)  # a turn that is cut over pages asks on each
@@ -411,6 +421,12 @@ def mark_of(style: Style, *parts: str) -> Shape:
     """A turn's mark such as ⟪a18 2024-05-20⟫, or the bare wrap mark."""
     text = " ".join(part for part in parts if part)
     return shape(text if text == WRAP else text.join(TURN), style, 0)
+
+
+@lru_cache(maxsize=1024)
+def _said(text: str, scripts: str) -> str:
+    """A date or a name as it is drawn: both come again and again."""
+    return normalise(text, scripts)
 
 
 SHORT = 1_000  # characters: the shapes of longer turns are not kept
@@ -455,7 +471,7 @@ def layout(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> list[Layout
 
 def measure(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> list[tuple[int, int, int, int]]:
     """First turn, last turn, width and height (pixels) of each page that `layout` would return."""
-    return [(d.turns[0], d.turns[-1], sheet.width, d.height) for d in _drafts(turns, style, sheet)]
+    return [(*d.turns, sheet.width, d.height) for d in _drafts(turns, style, sheet)]
 
 
 def fit(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> int:

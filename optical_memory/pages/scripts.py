@@ -40,6 +40,9 @@ UNIT = re.compile(
     rf"|[{AR_MARKS}{DEV_MARKS}{TH_MARKS}{HE_MARKS}]+|.",
     re.DOTALL,
 )
+STRANGE = re.compile(
+    r"[\x00-\x7f]?[^\x00-\x7f]+"
+)  # all else is a unit a character: only keys such as 1\ufe0f\u20e3 begin in ASCII
 KANA, HANGUL = re.compile("[\u3041-\u30fa\u30fc-\u30ff]"), re.compile("[\u1100-\u11ff\uac00-\ud7a3]")
 CLOSING = "、。，．：；？！）］｝》〉」』】〕〗…ー々”’,.:;?!)]}"  # does not begin a line behind a Chinese character
 OPENING = "（［｛《〈「『【〔〖“‘([{"  # does not end a line before one
@@ -52,7 +55,12 @@ NESTED = 63  # brackets that may be open at once
 
 def units(text: str) -> list[str]:
     """The text in units; joined, they are the text."""
-    return [found[0] for found in UNIT.finditer(text)]
+    found, at = list[str](), 0
+    for strange in STRANGE.finditer(text):
+        found += text[at : strange.start()]
+        found += UNIT.findall(strange[0])
+        at = strange.end()
+    return [*found, *text[at:]]
 
 
 def run_of(unit: str, locale: str) -> Run:
