@@ -25,7 +25,7 @@ from optical_memory.pages.glyphs import CELL, PHASES, Face, face
 from optical_memory.pages.kinds import normalise
 from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points
 from optical_memory.pages.scripts import CLOSING, OPENING, free, levels, locale_of, run_of, turned, units, visual
-from optical_memory.pages.sheets import Sheet, Style, TurnText
+from optical_memory.pages.sheets import SIZES, Sheet, Style, TurnText
 
 MARGIN = 2  # pixels of paper on the left and right
 TOP = 1  # above the first line and below the last: on a low page each pixel counts
@@ -259,6 +259,7 @@ class Draft:
     """A page being filled: pieces are (shape, start, end, line, pen in master pixels)."""
 
     style: Style
+    letters: Style  # see `_letters`
     sheet: Sheet
     box: Box
     pieces: list[tuple[Shape, int, int, int, int]] = field(default_factory=list)
@@ -328,17 +329,17 @@ class Draft:
             date, name = _said(date, self.style.scripts), _said(name, self.style.scripts)
             most = min(self.box.room * 3 // 4, self.box.room - WIDEST - CELL if self.style.scripts else self.box.room)
             for form in ((label, date, name, more), (label, date, more)):
-                mark = mark_of(self.style, *form)
+                mark = mark_of(self.letters, *form)
                 if mark.width <= most:
                     return mark
-        return mark_of(self.style, label, more)
+        return mark_of(self.letters, label, more)
 
     def _feed(self) -> None:
         self.line, self.pen = self.line + 1, 0
 
     def _set(self, text: Shape, start: int) -> int:
         """Line by line until the text or the page ends."""
-        wrap = mark_of(self.style, WRAP)
+        wrap = mark_of(self.letters, WRAP)
         slack = int(self.box.room * SLACK)
         while start < len(text.told):
             end, after, cut = broken(text, start, self.box.room - self.pen, slack, wrap.width)
@@ -429,6 +430,12 @@ def _said(text: str, scripts: str) -> str:
     return normalise(text, scripts)
 
 
+@lru_cache(maxsize=256)
+def _letters(style: Style) -> Style:
+    """What shapes depend on, and no more: those of one text are the same at every size, so that they are made once."""
+    return replace(style, size=SIZES[0], raised=0, gap=0)
+
+
 SHORT = 1_000  # characters: the shapes of longer turns are not kept
 
 
@@ -445,17 +452,17 @@ def _short_shape(text: str, style: Style) -> Shape:
 def _drafts(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[Draft]:
     """Pages in order, each filled with as many whole turns as fit; only a turn larger than a page is cut."""
     page: Draft | None = None
-    box = Box.of(style, sheet, _digits(turns))
+    box, letters = Box.of(style, sheet, _digits(turns)), _letters(style)
     for turn in turns:
-        text = _shape_of(turn.text, style)
+        text = _shape_of(turn.text, letters)
         if page is not None:
             if page.holds(turn, text):
                 continue
             yield page
-        page, start = Draft(style, sheet, box), 0
+        page, start = Draft(style, letters, sheet, box), 0
         while (start := page.put(turn, text, start)) < len(text.told):
             yield page
-            page = Draft(style, sheet, box)
+            page = Draft(style, letters, sheet, box)
     if page is not None:
         yield page
 
