@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from optical_memory.errors import ConfigError
 from optical_memory.pages.card import salient
 from optical_memory.pages.fonts import JOINER, WIDEST, Run, picture
+from optical_memory.pages.found import ByText
 from optical_memory.pages.glyphs import CELL, PHASES, Face, face
 from optical_memory.pages.kinds import normalise
 from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points
@@ -436,25 +437,22 @@ def _letters(style: Style) -> Style:
     return replace(style, size=SIZES[0], raised=0, gap=0)
 
 
-SHORT = 1_000  # characters: the shapes of longer turns are not kept
+SHAPED = 1_500_000  # characters of text whose shapes are kept, for each kind of letters: 13 bytes for each
 
 
-def _shape_of(text: str, style: Style) -> Shape:
-    """A turn's shape. Those of short turns are kept: planning looks at the same turns on several pages."""
-    return _short_shape(text, style) if len(text) <= SHORT else shape(normalise(text, style.scripts), style)
-
-
-@lru_cache(maxsize=4096)
-def _short_shape(text: str, style: Style) -> Shape:
-    return shape(normalise(text, style.scripts), style)
+@lru_cache(maxsize=4)
+def _shapes(letters: Style) -> ByText[Shape]:
+    """The shapes of turns in such letters: planning looks at the same turns on several pages."""
+    return ByText(lambda text: shape(normalise(text, letters.scripts), letters), SHAPED)
 
 
 def _drafts(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[Draft]:
     """Pages in order, each filled with as many whole turns as fit; only a turn larger than a page is cut."""
     page: Draft | None = None
     box, letters = Box.of(style, sheet, _digits(turns)), _letters(style)
+    shape_of = _shapes(letters)
     for turn in turns:
-        text = _shape_of(turn.text, letters)
+        text = shape_of(turn.text)
         if page is not None:
             if page.holds(turn, text):
                 continue

@@ -228,7 +228,12 @@ def _old(row: StoredTurn, worth: float, age: Age | None, settings: Settings, pro
 
 def may_draw(text: str) -> bool:
     """Is nearly all of it in scripts that the atlas or a font at hand draws? Else it stays text."""
-    return drawable(text[:20_000], "s") >= DRAWABLE
+    return _may_draw(text[:20_000])
+
+
+@ByText
+def _may_draw(text: str) -> bool:
+    return drawable(text, "s") >= DRAWABLE
 
 
 def undrawn(rows: Iterable[StoredTurn]) -> str:
