@@ -16,7 +16,7 @@ from typing import Any
 from optical_memory.cost import Profile
 from optical_memory.memory.view import View
 from optical_memory.pages import Style, fitted, measure
-from optical_memory.planning.context import PREAMBLE, Segment, ranges
+from optical_memory.planning.context import Segment, preamble, ranges
 from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import MARK
 from optical_memory.planning.looks import smaller
@@ -36,6 +36,7 @@ STRINGS_SHARE = 0.1  # of the room for the exact strings of turns that come back
 READ_WELL = 0.95  # share of a recalled page that is to be read
 LEGIBLE = 0.9  # share of a page that is read from which its turns need not come back as a picture
 AGAIN = 0.3  # what such a turn is worth as words, beside one that is on no legible page
+SMALLER = 8  # turns that are tried for the rest of a recalled page
 HEAD = "[Recalled from earlier in this conversation]"
 STRINGS = "[Recalled from earlier in this conversation, above as a page. Exact strings in it:] "
 
@@ -143,7 +144,12 @@ def _as_page(ranked: Sequence[TurnRow], view: View, room: int) -> Recollection |
             most = middle - 1
         else:
             least, found = middle, tried
-    return _with_words(found, ranked[:least], view, room) if found else None
+    chosen = list(ranked[:least])
+    for turn in ranked[least + 1 : least + 1 + SMALLER]:  # the next one did not fit; shorter ones may
+        tried = _page(sorted([*chosen, turn], key=lambda t: t.number), view, room)
+        if tried is not None:
+            chosen, found = [*chosen, turn], tried
+    return _with_words(found, chosen, view, room) if found else None
 
 
 def _with_words(page: Recollection, ranked: Sequence[TurnRow], view: View, room: int) -> Recollection:
@@ -174,7 +180,7 @@ def _page(turns: Sequence[TurnRow], view: View, room: int) -> Recollection | Non
         return None
     text = _strings(turns, style, settings, int(STRINGS_SHARE * room))
     if not any(s.kind == "preamble" for s in view.plan.segments):
-        text = f"{PREAMBLE}\n{text}"
+        text = f"{preamble(settings.budget)}\n{text}"
     gaps = _gaps([t.number for t in turns])
     texts = [turn_to_draw(t) for t in turns]
     if not all(may_draw(t.text) for t in texts):

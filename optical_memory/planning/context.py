@@ -19,10 +19,15 @@ from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier
 READABLE: Mapping[str, float] = {"text": 1.0, "card": 0.2, "handle": 0.0}  # the drawn tiers' are the profile's
 PREAMBLE = (
     "Pages follow, pictures of earlier turns, oldest first. u17, a18 in the margin or in ⟪ ⟫: here begins turn 17, the user's; "
-    "18, the assistant's. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ; next cell, ⟨×3⟩ three times, ⟨U+…⟩ not drawn. "
+    "18, the assistant's. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ⟨×3⟩ three times, ⟨U+…⟩ not drawn. "
     "Numbers that are skipped were left out. Listed exact strings are right where a picture differs. Unreadable or missing: "
     "use recall_memory, do not guess."
 )
+BRIEF = (
+    "Pages are pictures of earlier turns; u17 begins turn 17, the user's. ↵ newline, ¶ blank line, ¬ word goes on. "
+    "Unreadable or missing: use recall_memory, do not guess."
+)
+BRIEF_BELOW = 4_000  # tokens of budget under which the long preamble would take more than a fortieth of it
 DRAWABLE = frozenset(DRAWN)
 EXACT = 6_000  # tokens up to which the choice among at most 64 spans is exact: a few milliseconds
 NEWER = 1e-9  # decides between equals: a newer span rather than an older one
@@ -244,6 +249,11 @@ def parse_ranges(text: str) -> tuple[tuple[int, int], ...]:
     """The ranges that `told_ranges` wrote."""
     ends = [part.split("-") for part in text.split(",") if part]
     return tuple((int(part[0]), int(part[-1])) for part in ends)
+
+
+def preamble(budget: int) -> str:
+    """What is said before the first page, as long as the budget (tokens) allows."""
+    return BRIEF if budget < BRIEF_BELOW else PREAMBLE
 
 
 def handle_line(first: int, last: int) -> str:

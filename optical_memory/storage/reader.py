@@ -321,10 +321,10 @@ class Reader:
         of = {step_id: tuple(group) for step_id, group in groupby(changes, key=lambda row: row.step_id)}
         return [rows.StepRow(*[*row, of.get(row.id, ())]) for row in sorted(found, key=lambda row: row.id)]
 
-    def usage(self, thread_id: int) -> list[rows.UsageRow]:
+    def usage(self, thread_id: int) -> list[rows.NewUsage]:
         """What was predicted and billed for the thread's calls, oldest first."""
-        query = sa.select(*columns(usage, rows.UsageRow)).where(usage.c.thread_id == thread_id)
-        return self._all(query.order_by(usage.c.id), rows.UsageRow)
+        query = sa.select(*columns(usage, rows.NewUsage)).where(usage.c.thread_id == thread_id)
+        return self._all(query.order_by(usage.c.id), rows.NewUsage)
 
     def learned(self, model: str, limit: int) -> list[tuple[int, int]]:
         """The newest (predicted, billed) tokens of a model's calls in any thread, oldest first."""
