@@ -19,7 +19,8 @@ class MemoryConfig(BaseModel):
     """How a memory behaves. Unknown fields are refused; every default is one that we would ship.
 
     model      the model that will read the memory, such as "claude-opus-5"; decides page sizes, tiers and costs
-    budget     tokens of a whole model call by the model's own price rules; None: 32,000
+    budget     tokens of a whole model call by the model's own price rules; None: 32,000, or what the model takes by its
+               LangChain profile where that is less and the memory is an agent's
     keep       how many of the newest turns stay text: ("turns", n) or ("tokens", n); at most a
                third of the tokens that a step fills
     schedule   how age lowers the tier: "staircase", "half_life", "never", a DecaySchedule (its JSON) or a callable

@@ -48,7 +48,7 @@ def build_words(messages: Sequence[Row], budget: int, cost: Cost) -> list[dict[s
 def _built(messages: Sequence[Row], budget: int, cost: Cost, read: Profile) -> list[dict[str, Any]]:
     with _memory(budget, cost, read) as memory:
         memory.remember("talk", messages)
-        return _fitted(memory, messages, budget, cost)
+        return _fitted(memory, messages, budget, cost)[1]
 
 
 def build_asked(messages: Sequence[Row], budget: int, cost: Cost, question: str) -> list[dict[str, Any]]:
@@ -62,12 +62,46 @@ def build_words_asked(messages: Sequence[Row], budget: int, cost: Cost, question
 
 
 def _asked(messages: Sequence[Row], budget: int, cost: Cost, question: str, read: Profile) -> list[dict[str, Any]]:
-    with _memory(budget, cost, read, low_mark=UNASKED, recall=budget) as memory:
+    """Of the contexts with more or less of the budget left to the question, the one that should hold most of what it asks."""
+    tried = [_split(messages, budget, cost, question, read, share) for share in UNASKED]
+    return max(tried, key=lambda found: found[0])[1]
+
+
+UNASKED = (1.0, 0.5, 0.3)  # of the budget that is filled without looking at the question
+CHANCE = 0.3  # that what is wanted shares no words with the question
+
+
+def _split(
+    messages: Sequence[Row], budget: int, cost: Cost, question: str, read: Profile, share: float
+) -> tuple[float, list[dict[str, Any]]]:
+    with _memory(budget, cost, read, low_mark=share, recall=budget) as memory:
         memory.remember("talk", [*messages, {"role": "user", "content": question}])
-        return _fitted(memory, messages, budget, cost, question)
+        context, rows = _fitted(memory, messages, budget, cost, question)
+        return _expected(memory, context, question), rows
 
 
-UNASKED = 0.5  # of the budget that is filled without looking at the question
+def _expected(memory: OpticalMemory, context: Context, question: str) -> float:
+    """The chance (0 to 1) that a turn that the question asks for can be read.
+
+    What matches twice as well is taken to be four times as likely.
+    """
+    newest = context.end
+    found = [hit for hit in memory.search("talk", question, limit=newest) if hit.turn < newest]
+    scores = {hit.turn: hit.score**2 for hit in found}
+    whole = sum(scores.values()) or 1.0
+    seen = _readable(context, memory.profile)
+    likely = sum(score * seen.get(turn, 0.0) for turn, score in scores.items()) / whole
+    return (1 - CHANCE) * likely + CHANCE * sum(seen.values()) / max(1, newest - 1)
+
+
+def _readable(context: Context, read: Profile) -> dict[int, float]:
+    """The share (0 to 1) of each turn that can be read where it is shown best."""
+    seen: dict[int, float] = {}
+    for segment in context.segments:
+        share = read.shares.get(segment.kind, 1.0)
+        for turn in (n for first, last in segment.shown for n in range(first, last + 1)):
+            seen[turn] = max(seen.get(turn, 0.0), share)
+    return seen
 
 
 def _memory(budget: int, cost: Cost, read: Profile, low_mark: float = 1.0, recall: int = 0) -> OpticalMemory:
@@ -113,16 +147,16 @@ def _step(heights: Sequence[int]) -> int:
 
 def _fitted(
     memory: OpticalMemory, messages: Sequence[Row], budget: int, cost: Cost, question: str | None = None
-) -> list[dict[str, Any]]:
-    """The context in the benchmark's form; planned again with a little less where its own count comes out higher."""
-    spare = 0
+) -> tuple[Context, list[dict[str, Any]]]:
+    """The context, also in the benchmark's form; planned again with a little less where its own count comes out higher."""
+    spare = -cost.text(f"user: {question}") if question else 0  # the benchmark asks by itself
     while True:
         context = memory.context("talk", query=question, budget=budget - spare, dry_run=True)
         made = as_rows(context, messages)
-        made = made[:-1] if question else made  # the benchmark asks by itself
+        made = made[:-1] if question else made
         over = tokens(made, cost) - budget
         if over <= 0:
-            return made
+            return context, made
         spare += over
 
 

@@ -61,8 +61,18 @@ def count_o200k(text: str) -> int:
     Never raises, never downloads. Exact, but for runs of more than 25,000 characters without a word's end,
     which may differ by a token or two for each 50,000.
     """
+    if len(text) <= SHORT:
+        return _short(text)
     count = _counter()[0]
     return sum(map(count, _pieces(text)))
+
+
+SHORT = 300  # characters: cards and exact strings, which planning counts in every try
+
+
+@lru_cache(maxsize=8192)
+def _short(text: str) -> int:
+    return _counter()[0](text)
 
 
 def counter_name() -> str:

@@ -591,7 +591,9 @@ def forget(
     output.show(told, json, tables.pairs)
     output.note(f"{where}; backups, LangGraph's checkpoints and traces are out of reach")
     if gone.held:
-        output.note("warning: another process still reads the old state; forget again when it has ended")
+        output.note(
+            "warning: another process still reads the old state; what is gone is overwritten when the database is next opened"
+        )
 
 
 def _doomed(memory: OpticalMemory, thread: str, turns: str | None, before: datetime | None) -> list[int] | None:

@@ -3,8 +3,8 @@
 A hook at a run's end would be a node of the graph, and each node costs a checkpoint with all messages in it. So an answer
 is remembered as soon as the model gives it. Should other middleware rewrite it afterwards (personal data, a guardrail), the
 thread's next call brings another text under the same id. Then the first text is erased from the database, the state's is
-stored instead, and from then on every answer is remembered with the next call. Which answers to compare is known to this
-process only: a host that may be restarted between two calls should use `OpticalMemoryAtEndMiddleware`.
+stored instead, and from then on every answer is remembered with the next call. The answer to compare is the thread's newest
+message in the database, so it may have been given in another process, or in one that has ended.
 """
 
 from __future__ import annotations
@@ -12,29 +12,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import BaseMessage
 
 from optical_memory.errors import ThreadNotFoundError
 from optical_memory.langchain.pairs import unanswered
 from optical_memory.langchain.where import Place
 from optical_memory.memory import OpticalMemory
-from optical_memory.memory.kept import Kept
 from optical_memory.messages import read
+from optical_memory.storage import PlacedMessage
 
 IDLE = 3600.0
-WAITING = 1_024  # threads whose newest answer is compared with what the state says of it
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The newest answer of a thread as it was remembered: its turn, and its message's id and hash."""
-
-    turn: int
-    id: str
-    hash: str
 
 
 class Endings:
@@ -46,7 +35,7 @@ class Endings:
 
     def __init__(self, memory: OpticalMemory, at_once: bool, idle: float = IDLE) -> None:
         self._memory, self._at_once, self._idle = memory, at_once, idle
-        self._answers: Kept[str, Answer] = Kept(WAITING)
+        self._compares = at_once  # else no answer is stored before its run is over
         self._runs: dict[str, float] = {}  # runs without a thread that have not ended, and when they last called
 
     def began(self, where: Place, messages: Sequence[BaseMessage]) -> bool:
@@ -75,28 +64,25 @@ class Endings:
 
     def _remembered(self, thread: str, before: Sequence[BaseMessage], given: Sequence[BaseMessage]) -> None:
         told = list(before[-1:] if before and before[-1].id else before)
-        number = self._memory.remember(thread, [*told, *given]).turns[-1]
-        last = given[-1]
-        if number is not None and last.id and isinstance(last, AIMessage):
-            self._answers.put(thread, Answer(number, last.id, read(last).hash))
+        self._memory.remember(thread, [*told, *given])
 
     def _erased(self, thread: str, messages: Sequence[BaseMessage]) -> bool:
         """Forget the thread's newest answer if the state now has another text for it; True if it was forgotten."""
-        known = self._answers.get(thread)
-        told = next((m for m in reversed(messages) if known is not None and m.id == known.id), None)
-        if known is None or told is None or (now := read(told).hash) == known.hash:
+        known = self._newest(thread) if self._compares else None
+        told = next((m for m in reversed(messages) if known is not None and m.id == known.external_id), None)
+        if known is None or told is None or read(told).hash == known.hash:
             return False
-        self._at_once = False
-        self._forgotten(thread, known)
-        self._answers.put(thread, replace(known, hash=now))  # the answers of other threads are still to be compared
+        self._at_once = False  # the answers of other threads are still to be compared
+        with suppress(ThreadNotFoundError):
+            self._memory.forget(thread, turns=[known.turn_number])
         return True
 
-    def _forgotten(self, thread: str, known: Answer) -> None:
-        """Forget an answer, unless the thread has gone on from an earlier point and its number is another turn's now."""
-        with suppress(ThreadNotFoundError):
-            there = self._memory.turns(thread, first=known.turn, last=known.turn)
-            if any(getattr(m, "id", None) == known.id for turn in there for m in turn.messages):
-                self._memory.forget(thread, turns=[known.turn])
+    def _newest(self, thread: str) -> PlacedMessage | None:
+        """The thread's newest message, if it is an answer with an id."""
+        with self._memory.store.read() as reader:
+            row = reader.thread(thread)
+            last = reader.tail(reader.path(row), 1) if row else []
+        return next((m for m in last if m.role == "assistant" and m.external_id and not m.open), None)
 
     def _swept(self) -> None:
         """Runs that nobody ended: an error outside of our sight, a recursion limit, a graph that was dropped."""

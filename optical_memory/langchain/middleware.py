@@ -275,10 +275,14 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         if where is None or not request.messages:
             return None
         messages = paired(request.messages)
-        if self.memory.config.model is None and known(named := model_name(request.model)):
+        named, window = model_name(request.model), self._window(request.model)
+        if self.memory.config.model is None and known(named):
             self.memory.adopt(named)
         model = other_model(self.memory.config.model, request.model)
-        window = self._window(request.model)
+        if (
+            model is None
+        ):  # a plan for another budget than the memory's own is only kept beside: no page is sealed for it
+            self.memory.adopt(window=window)
         budget = int(min(window or self.memory.budget, self.memory.budget) * share)
         settings = self.memory.settings(model)
         each = settings.profile.message_overhead + settings.profile.call_overhead + 20

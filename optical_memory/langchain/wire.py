@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
 from optical_memory.cost import Profile, image_size
 from optical_memory.messages import SOURCE, digest
-from optical_memory.planning.context import PREAMBLE
+from optical_memory.planning.context import BRIEF, PREAMBLE
 
 Block = dict[str, Any]
 Cache = Literal["5m", "1h"] | None
@@ -179,7 +179,7 @@ def _anthropic_message(message: BaseMessage, strict: bool) -> BaseMessage:
 
 
 def _rank(block: Block) -> int:
-    return 1 if block["type"] == "image" else 0 if block.get("text") == PREAMBLE else 2
+    return 1 if block["type"] == "image" else 0 if block.get("text") in (BRIEF, PREAMBLE) else 2
 
 
 def _anthropic_block(block: Any, strict: bool) -> Block:

@@ -9,12 +9,11 @@ from typing import Any
 
 from optical_memory.cost.ledger import Call, Ledger, TurnSize, bill, ledger
 from optical_memory.cost.prices import Price
-from optical_memory.memory.books import Noted
 from optical_memory.memory.reading import shown_at
 from optical_memory.messages import from_stored
 from optical_memory.planning.context import ranges
 from optical_memory.planning.spans import Settings
-from optical_memory.storage import MessageRow, Path, Reader, TurnRow
+from optical_memory.storage import MessageRow, NewUsage, Path, Reader, TurnRow
 
 OURS = "optical memory"
 
@@ -58,7 +57,7 @@ class ThreadLedger(Ledger):
         }  # fmt: skip
 
 
-def of_thread(reader: Reader, path: Path, noted: Sequence[Noted], settings: Settings) -> ThreadLedger:
+def of_thread(reader: Reader, path: Path, noted: Sequence[NewUsage], settings: Settings) -> ThreadLedger:
     """The ledger of a thread's calls, in any order, over the turns that stand on the path."""
     turns = reader.turns(path)
     messages = reader.messages([t.id for t in turns if t.calls])
@@ -82,7 +81,7 @@ def _size(turn: TurnRow, messages: Sequence[MessageRow], settings: Settings) -> 
 
 
 def account(
-    noted: Sequence[Noted], turns: Sequence[TurnSize], price: Price, settings: Settings, shown: Sequence[str]
+    noted: Sequence[NewUsage], turns: Sequence[TurnSize], price: Price, settings: Settings, shown: Sequence[str]
 ) -> ThreadLedger:
     """The ledger of these calls, oldest first; `shown` has each turn's tier."""
     calls = [_call(u, idle, len(turns)) for u, idle in zip(noted, _idle(noted), strict=True)]
@@ -100,13 +99,13 @@ def account(
     )  # fmt: skip
 
 
-def _idle(noted: Sequence[Noted]) -> list[float | None]:
+def _idle(noted: Sequence[NewUsage]) -> list[float | None]:
     """Seconds between each call and the one before."""
     gaps = [max(0.0, (b.created_at - a.created_at).total_seconds()) for a, b in pairwise(noted)]
     return [None, *gaps] if noted else []
 
 
-def _call(noted: Noted, idle: float | None, turns: int) -> Call:
+def _call(noted: NewUsage, idle: float | None, turns: int) -> Call:
     """What was sent, by the bill where there is one; a prediction's parts never exceed it."""
     tokens = noted.predicted if noted.billed is None else noted.billed
     return Call(
@@ -115,7 +114,7 @@ def _call(noted: Noted, idle: float | None, turns: int) -> Call:
     )  # fmt: skip
 
 
-def _would(noted: Noted, call: Call) -> Call:
+def _would(noted: NewUsage, call: Call) -> Call:
     """What would have been sent: as predicted, and scaled as this call's bill was to its own prediction."""
     if noted.would is None:
         return call
@@ -124,7 +123,7 @@ def _would(noted: Noted, call: Call) -> Call:
     return Call(tokens, min(tokens, round(noted.would_prefix * scale)), call.idle, call.output, at=call.at)
 
 
-def _assumed(noted: Sequence[Noted], settings: Settings, turns: int) -> list[str]:
+def _assumed(noted: Sequence[NewUsage], settings: Settings, turns: int) -> list[str]:
     """What the ledger of a real thread stands on, beside the rules of the other ways."""
     predicted = sum(u.billed is None for u in noted)
     others = sum(u.model != settings.profile.name for u in noted)

@@ -21,11 +21,10 @@ from optical_memory.memory.assemble import Context
 from optical_memory.memory.kept import Kept
 from optical_memory.planning.context import Segment
 from optical_memory.planning.spans import Settings
-from optical_memory.storage import NewUsage, UsageRow
+from optical_memory.storage import NewUsage
 
 log = logging.getLogger("optical_memory")
 
-Noted = NewUsage | UsageRow
 Pairs = Callable[[str], Sequence[tuple[int, int]]]  # from a model to its stored (predicted, billed), oldest first
 
 JUDGED = (
@@ -232,7 +231,7 @@ class Books:
         """
         return settings.budget - int(settings.budget / factor(self.correction(settings.profile.name)))
 
-    def told(self, calls: Sequence[Noted]) -> dict[str, Any]:
+    def told(self, calls: Sequence[NewUsage]) -> dict[str, Any]:
         """Predicted and billed tokens of the calls that have a bill, and the factors learned; empty if none has."""
         seen = [u for u in calls if u.billed is not None]
         if not seen:
@@ -262,4 +261,4 @@ def factor(learned: Correction) -> float:
     return max(learned.factor, min(1.0, highest)) if len(learned.pairs) >= AGREE else 1.0
 
 
-__all__ = ["Billed", "Books", "Noted", "billed", "call_of", "factor", "shared"]
+__all__ = ["Billed", "Books", "billed", "call_of", "factor", "shared"]

@@ -25,7 +25,7 @@ from optical_memory.cost.ledger import LEARNED
 from optical_memory.errors import ConfigError, StoreError, ThreadNotFoundError
 from optical_memory.memory.accounts import ThreadLedger
 from optical_memory.memory.assemble import Context
-from optical_memory.memory.books import Books, Noted, billed
+from optical_memory.memory.books import Books, billed
 from optical_memory.memory.making import Asked, Maker, Mine
 from optical_memory.memory.meaning import Embedder, Meaning
 from optical_memory.memory.restyle import restyled
@@ -35,7 +35,7 @@ from optical_memory.messages import Turn, injected, read
 from optical_memory.planning.decay import named
 from optical_memory.planning.spans import Settings
 from optical_memory.planning.tiers import Tier
-from optical_memory.storage import Store
+from optical_memory.storage import NewUsage, Store
 
 log = logging.getLogger("optical_memory")
 
@@ -166,10 +166,18 @@ class OpticalMemory:
         """What the tables hold of a model, at the prices of today."""
         return profile(model, on=self._clock().date().isoformat())
 
-    def adopt(self, model: str) -> None:
-        """Plan for this model from now on, if none was given; the middleware does so with the first one it sees."""
-        if self.config.model is None and self._given_profile is None:
-            self.config = self.config.model_copy(update={"model": model})
+    def adopt(self, model: str | None = None, window: int | None = None) -> None:
+        """Plan for this model from now on, if none was given, and for at most `window` tokens, if no budget was given.
+
+        The middleware does so with the first model it sees.
+        """
+        found: dict[str, Any] = {}
+        if model is not None and self.config.model is None and self._given_profile is None:
+            found["model"] = model
+        if window is not None and self.config.budget is None and window < DEFAULT_BUDGET:
+            found["budget"] = window
+        if found:
+            self.config = self.config.model_copy(update=found)
             self.__dict__.pop("profile", None)
             self._maker.drop()
 
@@ -345,7 +353,7 @@ class OpticalMemory:
             rows = [row] if row else reader.threads()
             tokens = sum(reader.turn_stats(reader.path(r)).tokens for r in rows)
             tiers = reading.tiers(reader, reader.path(row), self.settings(), row.length) if row else {}
-            calls: list[Noted] = [u for r in rows for u in reader.usage(r.id)]
+            calls: list[NewUsage] = [u for r in rows for u in reader.usage(r.id)]
         return Stats(
             counts.threads, counts.turns, counts.pages, counts.images, counts.bytes, self.store.size(), tokens,
             counter_name() if self._count is count_o200k else "given", tiers,
@@ -462,7 +470,7 @@ class OpticalMemory:
         """
         with self.store.read() as reader:
             row, path = reading.place(reader, thread)
-            noted: list[Noted] = [*reader.usage(row.id), *self._books.waiting(thread)]
+            noted: list[NewUsage] = [*reader.usage(row.id), *self._books.waiting(thread)]
             return accounts.of_thread(reader, path, noted, self.settings())
 
     # ----------------------------------------------------------------------------------------- asyncio

@@ -154,7 +154,10 @@ class Maker:
             settled = self._settled(asked, row, path, state, proposal, why, now) if kept else (proposal.plan, None)
         if settled is None:
             return None
-        if proposal is not None and kept and asked.own and self.fade(asked, row, path, now):
+        owing = (
+            proposal is not None or self._called.get(asked.thread) is None
+        )  # a process may have ended after its step
+        if owing and kept and asked.own and self.fade(asked, row, path, now):
             with self.store.read() as reader:
                 row, path = place(reader, asked.thread, asked.upto)
                 state, standing = load(reader, path, settings, spoken_for, now, True, seen=self._seen)
@@ -196,7 +199,10 @@ class Maker:
         )
 
     def fade(self, asked: Asked, row: ThreadRow, path: Path, now: datetime) -> int:
-        """Take the text of what has fallen to the tier `retain` away; of how many turns. What fails is tried at the next step."""
+        """Take the text of what has fallen to the tier `retain` away; of how many turns.
+
+        What fails is tried at the next step, or by the next process.
+        """
         if asked.config.retain == "forever" or asked.config.mode == "observe":
             return 0
         spoken_for = asked.reserved + self.books.margin(asked.settings)
@@ -209,23 +215,32 @@ class Maker:
             return 0
         return gone
 
-    def _shown(self, asked: Asked, view: View, kept: bool) -> Context:
-        """The context of a view; what the query brought back is stored, so that it stands there in every call of the run."""
+    def _shown(self, asked: Asked, view: View, kept: bool) -> Context | None:
+        """The context of a view; what the query brought back is stored, so that it stands there in every call of the run.
+
+        None if the thread changed while that was looked for: another call may have brought something back before the same turn.
+        """
         slice_ = asked.config.recall_tokens(asked.settings.budget)
         with self.store.read() as reader:
             made, found = self._show.context(reader, view, asked.query, slice_, asked.mine)
-        if found is not None and kept:
-            self._keep_recollection(view, found)
+            looked_at = reader.thread(asked.thread) if found is not None else None
+        if found is not None and kept and not self._keep_recollection(view, found, looked_at):
+            return None
         if found is None and view.proposal is None:
             self._contexts.put(asked.key(view.row.length), view.row.version, made, asked.mine)
         return made
 
-    def _keep_recollection(self, view: View, found: recollect.Recollection) -> None:
+    def _keep_recollection(self, view: View, found: recollect.Recollection, looked_at: ThreadRow | None) -> bool:
+        """Store what was brought back; False if the thread is not any more as it was when it was looked for."""
         with self.store.write() as writer:
+            now = writer.thread(view.row.key)
+            if now is None or looked_at is None or (now.id, now.version) != (looked_at.id, looked_at.version):
+                return False
             writer.put_recalled(
-                view.row, view.path, anchor=found.anchor, key=plan_key(view.settings), turns=found.to_json(),
+                now, view.path, anchor=found.anchor, key=plan_key(view.settings), turns=found.to_json(),
                 tokens=found.segment.tokens, at=self.clock(),
             )  # fmt: skip
+        return True
 
     # ----------------------------------------------------------------------------------------- mode="observe"
 

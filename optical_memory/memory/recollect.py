@@ -15,8 +15,8 @@ from typing import Any
 
 from optical_memory.cost import Profile
 from optical_memory.memory.view import View
-from optical_memory.pages import Style, fitted, measure
-from optical_memory.planning.context import PREAMBLE, Segment, ranges
+from optical_memory.pages import Sheet, Style, fitted, measure
+from optical_memory.planning.context import Segment, preamble, ranges
 from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import MARK
 from optical_memory.planning.looks import smaller
@@ -36,6 +36,8 @@ STRINGS_SHARE = 0.1  # of the room for the exact strings of turns that come back
 READ_WELL = 0.95  # share of a recalled page that is to be read
 LEGIBLE = 0.9  # share of a page that is read from which its turns need not come back as a picture
 AGAIN = 0.3  # what such a turn is worth as words, beside one that is on no legible page
+ROWS = 8  # of the widest page in the room of a recalled one, up to which narrower pages are tried
+SMALLER = 8  # turns that are tried for the rest of a recalled page
 HEAD = "[Recalled from earlier in this conversation]"
 STRINGS = "[Recalled from earlier in this conversation, above as a page. Exact strings in it:] "
 
@@ -143,7 +145,12 @@ def _as_page(ranked: Sequence[TurnRow], view: View, room: int) -> Recollection |
             most = middle - 1
         else:
             least, found = middle, tried
-    return _with_words(found, ranked[:least], view, room) if found else None
+    chosen = list(ranked[:least])
+    for turn in ranked[least + 1 : least + 1 + SMALLER]:  # the next one did not fit; shorter ones may
+        tried = _page(sorted([*chosen, turn], key=lambda t: t.number), view, room)
+        if tried is not None:
+            chosen, found = [*chosen, turn], tried
+    return _with_words(found, chosen, view, room) if found else None
 
 
 def _with_words(page: Recollection, ranked: Sequence[TurnRow], view: View, room: int) -> Recollection:
@@ -174,19 +181,29 @@ def _page(turns: Sequence[TurnRow], view: View, room: int) -> Recollection | Non
         return None
     text = _strings(turns, style, settings, int(STRINGS_SHARE * room))
     if not any(s.kind == "preamble" for s in view.plan.segments):
-        text = f"{PREAMBLE}\n{text}"
+        said = preamble(settings.budget)  # which also says that these are earlier turns
+        text = said if text == HEAD else f"{said}\n{text}"
     gaps = _gaps([t.number for t in turns])
     texts = [turn_to_draw(t) for t in turns]
     if not all(may_draw(t.text) for t in texts):
         return None
     style = fitted(style, [t.text for t in texts])
     looks = []
-    for sheet in smaller(settings.profile, settings.profile.sheet_steps[-1]):
+    for sheet in _sheets(settings.profile, room):
         sizes = tuple((w, h) for _, _, w, h in measure(texts, style, sheet))
         looks.append(Look(style, sheet, sizes, gaps))
     look = min(looks, key=lambda k: settings.drawn(k.sizes))
     tokens = settings.drawn(look.sizes) + settings.text(text) + settings.profile.message_overhead
     return _recollection(view, turns, tokens, text, look.name) if tokens <= room else None
+
+
+def _sheets(profile: Profile, room: int) -> list[Sheet]:
+    """The geometries of a recalled page; where a row of the widest is much of the room, narrower ones waste less of it."""
+    widest = profile.sheet_steps[-1]
+    if not widest.crop or room > ROWS * profile.image(widest.width, widest.step):
+        return smaller(profile, widest)
+    widths = {widest.width * part // 4 // widest.step * widest.step for part in (2, 3)}
+    return [*(replace(widest, width=width) for width in sorted(widths) if width), widest]
 
 
 def _type(profile: Profile) -> Style | None:

@@ -24,6 +24,7 @@ log = logging.getLogger("optical_memory")
 Encoded = tuple[str, ...]  # a segment's PNGs as base64
 Drawn = tuple[tuple[int, int] | None, str | None]  # a segment's turns and look
 Found = recollect.Recollection | None
+FEW = 3  # stretches of turns that are read one by one
 
 
 class Shown:
@@ -76,7 +77,11 @@ class Shown:
         """The LangChain messages of every turn that is shown as text and that the caller did not bring."""
         wanted = [s.turns for s in segments if s.kind in ("text", "current") and s.turns and s.text is None]
         numbers = {n for first, last in wanted for n in range(first, last + 1)} - set(mine)
-        rows = [t for first, last in ranges(sorted(numbers)) for t in reader.turns(path, first, last)]
+        parts = ranges(sorted(numbers))
+        if len(parts) > FEW:  # a query for each of many single turns took most of the time of a call
+            rows = reader.turns_at(path, numbers)
+        else:
+            rows = [t for first, last in parts for t in reader.turns(path, first, last)]
         have = {t.id: self._messages.get((t.id, t.messages)) for t in rows}
         stored = reader.messages([i for i, kept in have.items() if kept is None])
         out: dict[int, list[Any]] = {}

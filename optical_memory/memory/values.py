@@ -116,9 +116,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What `forget` removed. `held` is True while another process still keeps the old bytes in the database's log.
+    """What `forget` removed.
 
-    Of the turns, `lost` were not named: a picture that shows a forgotten one was all that was left of them.
+    `held` is True while another process still keeps the old bytes in the database's log: they are overwritten when the
+    database is next opened. Of the turns, `lost` were not named: a picture that shows a forgotten one was all that was
+    left of them.
     """
 
     turns: int

@@ -9,6 +9,7 @@ turns -> `kinds` (compact text) -> `marks` (visible codes) -> `layout` (glyphs i
 from __future__ import annotations
 
 from optical_memory.pages.card import headlines
+from optical_memory.pages.found import ByText
 from optical_memory.pages.layout import Layout, fit, layout, measure
 from optical_memory.pages.marks import drawable
 from optical_memory.pages.render import RENDERER, render_page, renderer, renderers
@@ -16,6 +17,6 @@ from optical_memory.pages.scripts import fitted, scripts_at_hand
 from optical_memory.pages.sheets import Sheet, Style, TurnText
 
 __all__ = [
-    "RENDERER", "Layout", "Sheet", "Style", "TurnText", "drawable", "fit", "fitted", "headlines", "layout", "measure",
+    "RENDERER", "ByText", "Layout", "Sheet", "Style", "TurnText", "drawable", "fit", "fitted", "headlines", "layout", "measure",
     "render_page", "renderer", "renderers", "scripts_at_hand",
 ]  # fmt: skip

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optical_memory.pages.found import ByText
 from optical_memory.pages.sheets import TurnText
 
 TURNING = re.compile(  # what turns a meaning round
@@ -35,6 +35,8 @@ def salient(text: str) -> NDArray[np.bool_]:
 
 
 TOKEN = re.compile(r"(?:[^\W_]|[$€£#@_~/](?=\w))(?:[\w.\-@/+%#&'’]|(?<=\d)[,:](?=\d))*(?<=\w)")
+# The same tokens; stretches of words in small letters, which are most of a talk, are passed over as one empty find.
+WORDS = re.compile(rf"(?:[a-z]++(?![.\-@/+%#&'’]*+\w)[^\w$€£#@~/]*+)++|({TOKEN.pattern})")
 DIGIT = re.compile(r"\d")
 
 
@@ -54,18 +56,17 @@ def headlines(turns: Sequence[TurnText], chars: int) -> str:
     Sentences are verbatim and in the order of the conversation. Those that decide, correct, ask, forbid or hold
     names and numbers come first; the choice is made by weights alone, without a model.
     """
-    found = [sentence for index, turn in enumerate(turns) for sentence in _sentences(turn, index)]
-    best = sorted(found, key=lambda s: (-s.weight / (len(s.text) + 40) ** 0.5, s.turn, s.place))
-    kept: dict[str, Sentence] = {}
+    found = sorted([scored for index, turn in enumerate(turns) for scored in _sentences(turn, index)])
+    kept: dict[str, tuple[int, int]] = {}
     room = chars + len(JOINT)
-    for sentence in best:
-        text = _clipped(sentence.text, room - len(JOINT))
+    for _, number, place, sentence in found:
+        text = _clipped(sentence, room - len(JOINT))
         if text and text not in kept:
-            kept[text] = sentence
+            kept[text] = number, place
             room -= len(text) + len(JOINT)
         if room < SHORTEST + len(JOINT):
             break
-    return JOINT.join(sorted(kept, key=lambda text: (kept[text].turn, kept[text].place)))
+    return JOINT.join(sorted(kept, key=kept.__getitem__))
 
 
 JOINT = " … "
@@ -73,51 +74,62 @@ SHORTEST = 24  # characters below which a piece of a sentence says nothing
 LONGEST = 280  # of a sentence that is considered: a longer one is cut at a word
 SPLIT = re.compile(r"(?<=[.!?])[ \t]+|\n+")
 ROLE = {"system": 1.2, "user": 1.5, "assistant": 0.8}  # tools: 0.3
-SIGNALS = (  # what makes a sentence worth keeping, and how much
-    (2.5, r"actually|instead|correction|i mean|meant|sorry|wrong|mistake|no longer|changed? (?:my|to|the)|rather than"),
-    (2.0, r"decid|agree|let'?s|we(?:'ll| will)|i(?:'ll| will)|go with|chose|choose|confirm|approv|final|prefer|plan"),
-    (1.6, r"please|can you|could you|i need|i want|i'd like|must|should|make sure|have to|remember|always|require"),
-    (1.2, r"\bnot\b|never|n't\b|\bno\b|cannot|without|only|except|unless|avoid|forbid"),
-    (0.8, r"\bi am\b|i'm|my |our |name|born|live|work|because|result|error|fail|fix|found|cause|total|deadline"),
+SIGNALS = (  # what makes a sentence worth keeping, and how much: parts of words, and what must end a word or be one
+    (2.5, "actually|instead|correction|i mean|meant|sorry|wrong|mistake|no longer|change my|change to|change the|changed my"
+     "|changed to|changed the|rather than", ()),
+    (2.0, "decid|agree|let's|lets|we'll|we will|i'll|i will|go with|chose|choose|confirm|approv|final|prefer|plan", ()),
+    (1.6, "please|can you|could you|i need|i want|i'd like|must|should|make sure|have to|remember|always|require", ()),
+    (1.2, "never|cannot|without|only|except|unless|avoid|forbid", (r"\bnot", r"\bno", "n't")),
+    (0.8, "i'm|my |our |name|born|live|work|because|result|error|fail|fix|found|cause|total|deadline", (r"\bi am",)),
+)  # fmt: skip
+WEIGHTED = tuple(  # a word is looked for as a part first: far quicker, and mostly it is not there
+    (weight, tuple(parts.split("|")), tuple((word.removeprefix(r"\b"), re.compile(rf"{word}\b")) for word in words))
+    for weight, parts, words in SIGNALS
 )
-WEIGHTED = tuple((weight, re.compile(words, re.IGNORECASE)) for weight, words in SIGNALS)
-DATA = re.compile(
-    r"^\W*\d+\s*[:→]|^[^A-Za-z\u00c0-\U0010ffff]*$|[{}<>;=][^\w]*$|(?:[{}()<>;=\[\]|\"'`\\].*?){5}|^//|:$"
-)  # code
+FOLDED = str.maketrans("\u0130\u0131\u017f\u212a", "iisk")  # letters that are an ASCII letter where case does not count
+DATA = re.compile(r"\W*\d+\s*[:→]|[^A-Za-z\u00c0-\U0010ffff]*$|//")  # begins like code: numbered, no letters, a comment
+BROKEN = re.compile(r"[{}<>;=]\W*$")  # ends like it
+SIGNED = re.compile(r"(?:[{}()<>;=\[\]|\"'`\\][^{}()<>;=\[\]|\"'`\\]*){5}")
 CHATTER = re.compile(r"(?:hi|hey|hello|thanks?|thank you|great|wow|awesome|sure|of course|bye|nice|cool|ok)\b", re.I)
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence of the source, where it stands, and what it weighs."""
-
-    turn: int
-    place: int
-    text: str
-    weight: float
+Sentence = tuple[float, int, int, str]  # its place in the choice, lowest first; its turn, its place there, its words
 
 
-def _sentences(turn: TurnText, index: int) -> Iterator[Sentence]:
+def _sentences(turn: TurnText, index: int) -> list[Sentence]:
     """Sentences that are words rather than data, the first of a user's turn with a bonus."""
-    for place, (text, weight) in enumerate(_weighed(turn.text)):
-        early = 1.0 if place == 0 and turn.role == "user" and len(text) >= 30 else 0.0
-        yield Sentence(index, place, text, ROLE.get(turn.role, 0.3) * (early + weight))
+    role, early = ROLE.get(turn.role, 0.3), float(turn.role == "user")
+    return [
+        (-role * (weight + (early if place == 0 and len(text) >= 30 else 0.0)) / root, index, place, text)
+        for place, (text, weight, root) in enumerate(_weighed(turn.text))
+    ]
 
 
-@lru_cache(maxsize=16_384)
-def _weighed(text: str) -> tuple[tuple[str, float], ...]:
-    """The sentences of a text and what they weigh; kept, since planning looks at the same turns on several pages."""
+@ByText
+def _weighed(text: str) -> tuple[tuple[str, float, float], ...]:
+    """The sentences of a text, what they weigh, and the root of their length, by which this is divided."""
     parts = [_clipped(part.strip(), LONGEST) for part in SPLIT.split(text)]
-    return tuple((part, _weight(part)) for part in parts if len(part) >= 8 and not DATA.search(part))
+    return tuple([(p, _weight(p), math.sqrt(len(p) + 40)) for p in parts if len(p) >= 8 and not _data(p)])
+
+
+def _data(text: str) -> bool:
+    """Is this code, or a row of a table, rather than words?"""
+    return bool(text.endswith(":") or DATA.match(text) or BROKEN.search(text) or SIGNED.search(text))
 
 
 def _weight(text: str) -> float:
     """What a sentence weighs by its words: signals, names and numbers, less for chatter."""
-    told = sum(weight for weight, words in WEIGHTED if words.search(text))
-    tokens = [match[0] for match in TOKEN.finditer(text)]
+    low = (text if text.isascii() else text.translate(FOLDED)).lower()
+    told = sum([weight for weight, parts, words in WEIGHTED if any(map(low.__contains__, parts)) or _word(low, words)])
+    found = WORDS.findall(text)
+    tokens: list[str] = [token for token in found if token]  # of the words in small letters nothing is asked
     exact = sum(map(_matters, tokens))
-    names = sum(token[0].isupper() for token in tokens[1:])
+    names = sum(token[0].isupper() for token in (tokens[1:] if found and found[0] else tokens))
     return told + 0.6 * min(exact, 4) + 0.3 * min(names, 4) - (2.0 if CHATTER.match(text) else 0.0)
+
+
+def _word(low: str, words: Sequence[tuple[str, re.Pattern[str]]]) -> bool:
+    return any(part in low and whole.search(low) is not None for part, whole in words)
 
 
 def _clipped(text: str, chars: int) -> str:

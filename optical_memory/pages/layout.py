@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from optical_memory.errors import ConfigError
 from optical_memory.pages.card import salient
 from optical_memory.pages.fonts import JOINER, WIDEST, Run, picture
+from optical_memory.pages.found import ByText
 from optical_memory.pages.glyphs import CELL, PHASES, Face, face
 from optical_memory.pages.kinds import normalise
 from optical_memory.pages.marks import NEWLINE, PARAGRAPH, TURN, WRAP, lacking, points
 from optical_memory.pages.scripts import CLOSING, OPENING, free, levels, locale_of, run_of, turned, units, visual
-from optical_memory.pages.sheets import Sheet, Style, TurnText
+from optical_memory.pages.sheets import SIZES, Sheet, Style, TurnText
 
 MARGIN = 2  # pixels of paper on the left and right
 TOP = 1  # above the first line and below the last: on a low page each pixel counts
@@ -89,19 +90,19 @@ class Layout:
         return [part.tobytes().decode("utf-32-le") for part in np.split(codes, ends)[:-1]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """A text as glyphs. `edge[i]` is the pen before glyph i; `soft[i]` the last glyph, up to i, before which a
-    line may end; `seam[i]` the same for places where a word is best cut; `space` tells the blanks, which vanish at a
-    line's end."""
+    """A text as glyphs. `edge[i]` is the pen before glyph i; `ends` says before which glyphs a line may end.
+
+    `told` has a character for each glyph: its own, or where a unit of several is drawn as one, its first.
+    """
 
     glyphs: NDArray[np.int32]
     edge: Ints
-    soft: NDArray[np.int32]
-    seam: NDArray[np.int32]
-    space: NDArray[np.bool_]
+    told: str
     runs: tuple[Run, ...] = ()  # what fonts draw: run n is glyph 2 * count + n
     level: NDArray[np.int8] | None = None  # embedding levels where anything stands right to left
+    ends: bytes = b""  # a byte for each glyph, 1 where a line may end before it; empty: at blanks and behind newlines
 
     def pens(self, start: int, end: int) -> Ints:
         """Pens of the glyphs of a line, from its first pixel on, as they stand to be seen."""
@@ -120,6 +121,30 @@ class Shape:
         """Length in master pixels."""
         return int(self.edge[-1])
 
+    def soft(self, start: int, at: int) -> int:
+        """The last glyph behind `start`, up to `at`, before which a line may end; `start` if there is none."""
+        if self.ends:
+            return max(self.ends.rfind(1, start + 1, at + 1), start)
+        blank = self.told.rfind(" ", start + 1, at + 1)
+        line = max(self.told.rfind(NEWLINE, start, at), self.told.rfind(PARAGRAPH, start, at)) + 1
+        return max(blank, line, start)
+
+    def seam(self, start: int, at: int, least: int) -> int:
+        """The last glyph behind `start`, up to `at` and not before the pen `least`, before which a word is best cut; `at` if
+        there is none."""
+        place = at
+        while place > start and self.edge[place] >= least:
+            if self.told[place - 1] in SEAMS:
+                return place
+            place -= 1
+        return at
+
+    def past_blanks(self, at: int) -> int:
+        """The next glyph that is no blank: blanks vanish at a line's end."""
+        while at < len(self.told) and self.told[at] == " ":
+            at += 1
+        return at
+
 
 def shape(text: str, style: Style, base: int | None = None) -> Shape:
     """Glyphs, pen positions and line ends of a text of drawable characters and marks; `base` as in `levels`."""
@@ -128,12 +153,26 @@ def shape(text: str, style: Style, base: int | None = None) -> Shape:
     if style.scripts and int(glyphs.min(initial=0)) < 0:
         return _shaped(text, style, base)
     if style.bold:
-        glyphs = glyphs + np.int32(font.count) * (salient(text) | np.isin(codes, points(SIGNS)))
-    edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(font.advance[glyphs])))
-    space = codes == ord(" ")
-    soft = np.append(space, False)
-    soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH))
-    return Shape(glyphs, edge, _latest(soft), _latest(np.append(False, np.isin(codes, points(SEAMS)))), space)
+        glyphs = glyphs + np.int32(font.count) * (salient(text) | _of(SIGNS)[np.minimum(codes, LAST)])
+    return Shape(glyphs, _edges(font.advance[glyphs]), text)
+
+
+def _edges(advances: Ints) -> Ints:
+    """The pens before and behind glyphs with these advances."""
+    edge = np.zeros(len(advances) + 1, np.int64)
+    np.cumsum(advances, out=edge[1:])
+    return edge
+
+
+LAST = 0xFFFF  # code points up to here are told apart by `_of`
+
+
+@lru_cache
+def _of(chars: str) -> NDArray[np.bool_]:
+    """By code point, whether it is one of these characters."""
+    found = np.zeros(LAST + 1, bool)
+    found[points(chars)] = True
+    return found
 
 
 def _shaped(text: str, style: Style, base: int | None) -> Shape:
@@ -141,22 +180,20 @@ def _shaped(text: str, style: Style, base: int | None) -> Shape:
     font, parts = face(style.face), units(text)
     level = levels(parts, base)
     glyphs, runs = _numbered(parts if level is None else turned(parts, level), font, locale_of(text))
-    heads, sizes = points("".join([part[0] for part in parts])), np.fromiter(map(len, parts), np.int64, len(parts))
-    codes = np.where(sizes == 1, heads, 0)
+    told = "".join([part[0] for part in parts])
+    heads, sizes = points(told), np.fromiter(map(len, parts), np.int64, len(parts))
+    known, single = np.minimum(heads, LAST), sizes == 1
     if style.bold:
-        strong = (salient(text)[np.cumsum(sizes) - sizes] | np.isin(codes, points(SIGNS))) & (glyphs < font.count)
+        strong = (salient(text)[np.cumsum(sizes) - sizes] | (_of(SIGNS)[known] & single)) & (glyphs < font.count)
         glyphs = glyphs + np.int32(font.count) * strong
     wide = np.array([picture(run).advance for run in runs], np.int64)
-    edge = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate((font.advance, wide))[glyphs])))
-    space = codes == ord(" ")
     alone = free(heads)
-    soft = np.append(alone, False)
-    soft[1:] |= alone & ~np.isin(codes, points(OPENING))
-    soft[:-1] &= ~np.isin(codes, points(CLOSING))
-    soft[:-1] |= space
-    soft[1:] |= np.isin(codes, points(NEWLINE + PARAGRAPH))
-    seam = _latest(np.append(False, np.isin(codes, points(SEAMS))))
-    return Shape(glyphs, edge, _latest(soft), seam, space, runs, level)
+    ends = np.append(alone, False)
+    ends[1:] |= alone & ~(_of(OPENING)[known] & single)
+    ends[:-1] &= ~(_of(CLOSING)[known] & single)
+    ends[:-1] |= (heads == ord(" ")) & single
+    ends[1:] |= _of(NEWLINE + PARAGRAPH)[known] & single
+    return Shape(glyphs, _edges(np.concatenate((font.advance, wide))[glyphs]), told, runs, level, ends.tobytes())
 
 
 def _numbered(parts: Sequence[str], font: Face, locale: str) -> tuple[NDArray[np.int32], tuple[Run, ...]]:
@@ -171,11 +208,6 @@ def _numbered(parts: Sequence[str], font: Face, locale: str) -> tuple[NDArray[np
     return np.fromiter(map(known.__getitem__, parts), np.int32, len(parts)), tuple(runs)
 
 
-def _latest(marked: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """For each place the last marked one up to it, 0 if there is none."""
-    return np.maximum.accumulate(np.where(marked, np.arange(len(marked), dtype=np.int32), np.int32(0)))
-
-
 def broken(text: Shape, start: int, room: int, slack: int, wrap: int) -> tuple[int, int, bool]:
     """The glyphs `start` to `end` that fit into `room`, the glyph to go on with, and whether a word was cut.
 
@@ -183,25 +215,18 @@ def broken(text: Shape, start: int, room: int, slack: int, wrap: int) -> tuple[i
     """
     limit = int(text.edge[start]) + room
     end = int(text.edge.searchsorted(limit, "right")) - 1
-    if end >= len(text.glyphs):
+    if end >= len(text.told):
         return end, end, False
-    soft = int(text.soft[end])
+    soft = text.soft(start, end)
     if soft > start and limit - int(text.edge[soft]) <= slack:
-        return soft, _past_blanks(text, soft), False
+        return soft, text.past_blanks(soft), False
     hard = int(text.edge.searchsorted(limit - wrap, "right")) - 1
-    if text.runs and (near := int(text.soft[hard])) > start and near >= hard - 1:
-        return near, _past_blanks(text, near), False  # the word that has no place is one glyph: it is not cut
+    if text.runs and (near := text.soft(start, hard)) > start and near >= hard - 1:
+        return near, text.past_blanks(near), False  # the word that has no place is one glyph: it is not cut
     if hard - start < (1 if text.runs else STUB):
         return start, start, False
-    seam = int(text.seam[hard])
-    cut = seam if seam > start and limit - int(text.edge[seam]) <= slack // 3 else hard
+    cut = text.seam(start, hard, limit - slack // 3)
     return cut, cut, True
-
-
-def _past_blanks(text: Shape, at: int) -> int:
-    while at < len(text.glyphs) and text.space[at]:
-        at += 1
-    return at
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +260,7 @@ class Draft:
     """A page being filled: pieces are (shape, start, end, line, pen in master pixels)."""
 
     style: Style
+    letters: Style  # see `_letters`
     sheet: Sheet
     box: Box
     pieces: list[tuple[Shape, int, int, int, int]] = field(default_factory=list)
@@ -243,10 +269,8 @@ class Draft:
     pen: int = 0
     day: str | None = None
     names: dict[str, str | None] = field(default_factory=dict)  # role -> the speaker's name that was shown last
-    turns: list[int] = field(default_factory=list)
     whole: int = 0  # turns that end here
-    chars: int = 0
-    missing: int = 0
+    set: list[tuple[TurnText, int, int, int]] = field(default_factory=list)  # turn, glyphs from and to, all its glyphs
 
     @property
     def height(self) -> int:
@@ -261,21 +285,21 @@ class Draft:
         if not self._begin(turn, start > 0):
             return -1
         self.day = turn.date or self.day
-        self.names = {**self.names, turn.role: turn.name}
-        self.turns.append(turn.number)
+        if self.names.get(turn.role, "") != turn.name:
+            self.names = {**self.names, turn.role: turn.name}
         end = self._set(text, start)
-        self.whole += end == len(text.glyphs)
-        self._count(turn, start, end, len(text.glyphs))
+        self.whole += end == len(text.told)
+        self.set.append((turn, start, end, len(text.told)))
         return end
 
     def holds(self, turn: TurnText, text: Shape) -> bool:
         """Set a whole turn if there is place for it, else leave the page as it was."""
-        pieces, labels, turns = len(self.pieces), len(self.gutter), len(self.turns)
-        before = (self.line, self.pen, self.day, self.names, self.chars, self.missing)
-        if self.put(turn, text, 0) == len(text.glyphs):
+        pieces, labels, turns = len(self.pieces), len(self.gutter), len(self.set)
+        before = (self.line, self.pen, self.day, self.names)
+        if self.put(turn, text, 0) == len(text.told):
             return True
-        self.line, self.pen, self.day, self.names, self.chars, self.missing = before
-        del self.pieces[pieces:], self.turns[turns:]
+        self.line, self.pen, self.day, self.names = before
+        del self.pieces[pieces:], self.set[turns:]
         for line in list(self.gutter)[labels:]:
             del self.gutter[line]
         return False
@@ -298,30 +322,33 @@ class Draft:
         Date and speaker stand there where they change: a page names each role's speaker once.
         """
         label = turn.label if self.line in self.gutter else ""
-        scripts = self.style.scripts
-        date = normalise(turn.date[:10], scripts) if turn.date and turn.date != self.day else ""
+        date = turn.date[:10] if turn.date and turn.date != self.day else ""
         known = turn.role in self.names and self.names[turn.role] == turn.name
-        name = normalise(turn.name[:NAME], scripts) if turn.name and not known else ""
+        name = turn.name[:NAME] if turn.name and not known else ""
         more = "…" if continued else ""
-        forms = (mark_of(self.style, label, date, name, more), mark_of(self.style, label, date, more))
-        most = min(self.box.room * 3 // 4, self.box.room - WIDEST - CELL if scripts else self.box.room)
-        fitting = (form for form in forms if form.width <= most)
-        return next(fitting, mark_of(self.style, label, more))
+        if date or name:
+            date, name = _said(date, self.style.scripts), _said(name, self.style.scripts)
+            most = min(self.box.room * 3 // 4, self.box.room - WIDEST - CELL if self.style.scripts else self.box.room)
+            for form in ((label, date, name, more), (label, date, more)):
+                mark = mark_of(self.letters, *form)
+                if mark.width <= most:
+                    return mark
+        return mark_of(self.letters, label, more)
 
     def _feed(self) -> None:
         self.line, self.pen = self.line + 1, 0
 
     def _set(self, text: Shape, start: int) -> int:
         """Line by line until the text or the page ends."""
-        wrap = mark_of(self.style, WRAP)
+        wrap = mark_of(self.letters, WRAP)
         slack = int(self.box.room * SLACK)
-        while start < len(text.glyphs):
+        while start < len(text.told):
             end, after, cut = broken(text, start, self.box.room - self.pen, slack, wrap.width)
             pieces = [(text, start, end), (wrap, 0, int(cut))]
             for piece in pieces if text.rightward else reversed(pieces):
                 self._place(*piece)
             start = after
-            if start < len(text.glyphs):
+            if start < len(text.told):
                 if self.line + 1 >= self.box.rows:
                     return start
                 self._feed()
@@ -331,11 +358,18 @@ class Draft:
         self.pieces.append((text, start, end, self.line, self.pen))
         self.pen += int(text.edge[end] - text.edge[start])
 
-    def _count(self, turn: TurnText, start: int, end: int, glyphs: int) -> None:
-        """Characters of source, shared out by glyphs where a turn is cut over pages."""
-        for name, total in (("chars", len(turn.text)), ("missing", _missing(turn.text, self.style.scripts))):
-            part = total * end // glyphs - total * start // glyphs if glyphs else total
-            setattr(self, name, getattr(self, name) + part)
+    @property
+    def turns(self) -> tuple[int, int]:
+        """The first and the last turn on the page."""
+        return self.set[0][0].number, self.set[-1][0].number
+
+    def _counted(self) -> tuple[int, int]:
+        """Characters of source, and those that are codes, shared out by glyphs where a turn is cut over pages."""
+        chars = missing = 0
+        for turn, start, end, glyphs in self.set:
+            chars += _part(len(turn.text), start, end, glyphs)
+            missing += _part(_missing(turn.text, self.style.scripts), start, end, glyphs)
+        return chars, missing
 
     def finished(self) -> Layout:
         """The page with every glyph in its place."""
@@ -344,8 +378,7 @@ class Draft:
         pens = [pen + s.pens(start, end) for s, start, end, _, pen in self.pieces]
         place = self.box.left * PHASES + _quarters(np.concatenate(pens), self.style.cell)
         return Layout(
-            self.turns[0], self.turns[-1], self.sheet.width, self.height, self.style, self.chars,
-            self.missing, self.box.left, self.gutter, glyphs, place,
+            *self.turns, self.sheet.width, self.height, self.style, *self._counted(), self.box.left, self.gutter, glyphs, place,
             np.repeat(np.array([piece[3] for piece in self.pieces], np.int32), sizes), runs,
         )  # fmt: skip
 
@@ -361,6 +394,10 @@ class Draft:
                     number[run] = first + known.setdefault(s.runs[run - first], len(known))
                 parts[i] = number[parts[i]]
         return np.concatenate(parts), tuple(known)
+
+
+def _part(total: int, start: int, end: int, glyphs: int) -> int:
+    return total * end // glyphs - total * start // glyphs if glyphs else total
 
 
 _missing = lru_cache(maxsize=8)(lacking)  # a turn that is cut over pages asks on each
@@ -388,33 +425,42 @@ def mark_of(style: Style, *parts: str) -> Shape:
     return shape(text if text == WRAP else text.join(TURN), style, 0)
 
 
-SHORT = 1_000  # characters: the shapes of longer turns are not kept
+@lru_cache(maxsize=1024)
+def _said(text: str, scripts: str) -> str:
+    """A date or a name as it is drawn: both come again and again."""
+    return normalise(text, scripts)
 
 
-def _shape_of(text: str, style: Style) -> Shape:
-    """A turn's shape. Those of short turns are kept: planning looks at the same turns on several pages."""
-    return _short_shape(text, style) if len(text) <= SHORT else shape(normalise(text, style.scripts), style)
+@lru_cache(maxsize=256)
+def _letters(style: Style) -> Style:
+    """What shapes depend on, and no more: those of one text are the same at every size, so that they are made once."""
+    return replace(style, size=SIZES[0], raised=0, gap=0)
 
 
-@lru_cache(maxsize=4096)
-def _short_shape(text: str, style: Style) -> Shape:
-    return shape(normalise(text, style.scripts), style)
+SHAPED = 1_500_000  # characters of text whose shapes are kept, for each kind of letters: 13 bytes for each
+
+
+@lru_cache(maxsize=4)
+def _shapes(letters: Style) -> ByText[Shape]:
+    """The shapes of turns in such letters: planning looks at the same turns on several pages."""
+    return ByText(lambda text: shape(normalise(text, letters.scripts), letters), SHAPED)
 
 
 def _drafts(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[Draft]:
     """Pages in order, each filled with as many whole turns as fit; only a turn larger than a page is cut."""
     page: Draft | None = None
-    box = Box.of(style, sheet, _digits(turns))
+    box, letters = Box.of(style, sheet, _digits(turns)), _letters(style)
+    shape_of = _shapes(letters)
     for turn in turns:
-        text = _shape_of(turn.text, style)
+        text = shape_of(turn.text)
         if page is not None:
             if page.holds(turn, text):
                 continue
             yield page
-        page, start = Draft(style, sheet, box), 0
-        while (start := page.put(turn, text, start)) < len(text.glyphs):
+        page, start = Draft(style, letters, sheet, box), 0
+        while (start := page.put(turn, text, start)) < len(text.told):
             yield page
-            page = Draft(style, sheet, box)
+            page = Draft(style, letters, sheet, box)
     if page is not None:
         yield page
 
@@ -430,7 +476,7 @@ def layout(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> list[Layout
 
 def measure(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> list[tuple[int, int, int, int]]:
     """First turn, last turn, width and height (pixels) of each page that `layout` would return."""
-    return [(d.turns[0], d.turns[-1], sheet.width, d.height) for d in _drafts(turns, style, sheet)]
+    return [(*d.turns, sheet.width, d.height) for d in _drafts(turns, style, sheet)]
 
 
 def fit(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> int:

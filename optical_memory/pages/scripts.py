@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 import optical_memory.pages.marks as marks
 from optical_memory.pages.fonts import JOINER, NAMES, Run, fonts
+from optical_memory.pages.found import ByText
 from optical_memory.pages.sheets import LARGEST, Style
 
 LETTERS = 10  # of an Arabic word that are drawn as one; a longer word is parted, its letters still joined
@@ -40,6 +41,9 @@ UNIT = re.compile(
     rf"|[{AR_MARKS}{DEV_MARKS}{TH_MARKS}{HE_MARKS}]+|.",
     re.DOTALL,
 )
+STRANGE = re.compile(
+    r"[\x00-\x7f]?[^\x00-\x7f]+"
+)  # all else is a unit a character: only keys such as 1\ufe0f\u20e3 begin in ASCII
 KANA, HANGUL = re.compile("[\u3041-\u30fa\u30fc-\u30ff]"), re.compile("[\u1100-\u11ff\uac00-\ud7a3]")
 CLOSING = "、。，．：；？！）］｝》〉」』】〕〗…ー々”’,.:;?!)]}"  # does not begin a line behind a Chinese character
 OPENING = "（［｛《〈「『【〔〖“‘([{"  # does not end a line before one
@@ -47,12 +51,18 @@ RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")  # letters and d
 MIRRORED = set("()[]{}<>«»≤≥")
 MIRROR = "\u200f"  # before a unit: the other way round
 KEY = "\u20e3"  # a square round a digit
+NONE = np.zeros(len(NAMES), np.int64)  # characters of each script
 NESTED = 63  # brackets that may be open at once
 
 
 def units(text: str) -> list[str]:
     """The text in units; joined, they are the text."""
-    return [found[0] for found in UNIT.finditer(text)]
+    found, at = list[str](), 0
+    for strange in STRANGE.finditer(text):
+        found += text[at : strange.start()]
+        found += UNIT.findall(strange[0])
+        at = strange.end()
+    return [*found, *text[at:]]
 
 
 def run_of(unit: str, locale: str) -> Run:
@@ -97,11 +107,13 @@ def fitted(style: Style, texts: Iterable[str]) -> Style:
     """
     if style.scripts == "s":
         return style
-    held, chars = np.zeros(len(NAMES), np.int64), 0
+    held, chars = NONE.copy(), 0
     for text in texts:
         chars += len(text)
         if not text.isascii():
             held += _held(text)
+    if not held.any():
+        return style
     names = {name for name, count in zip(NAMES, held, strict=True) if count and name in PITCH}
     if sum(held[NAMES.index(name)] for name in names) > STRAY * chars:
         pitch = math.ceil(style.size * max(PITCH[name] for name in names))
@@ -116,11 +128,12 @@ def scripts_at_hand() -> tuple[str, ...]:
     return tuple(sorted(fonts().files))
 
 
+@ByText
 def _held(text: str) -> NDArray[np.int64]:
     """Characters of each script that the atlas has not and a font has."""
     strange = marks.unlike(marks.points(marks.composed(text)))
     if not len(strange):
-        return np.zeros(len(NAMES), np.int64)
+        return NONE
     which = fonts().which
     found = which[np.minimum(strange, len(which) - 1)]
     return np.bincount(found[found >= 0], minlength=len(NAMES))

@@ -9,9 +9,8 @@ the last step that does not fit (Shoham and Gersho, "Efficient bit allocation fo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from optical_memory.cost.profiles import SHARES
@@ -20,10 +19,15 @@ from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier
 READABLE: Mapping[str, float] = {"text": 1.0, "card": 0.2, "handle": 0.0}  # the drawn tiers' are the profile's
 PREAMBLE = (
     "Pages follow, pictures of earlier turns, oldest first. u17, a18 in the margin or in ⟪ ⟫: here begins turn 17, the user's; "
-    "18, the assistant's. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ; next cell, ⟨×3⟩ three times, ⟨U+…⟩ not drawn. "
+    "18, the assistant's. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ⟨×3⟩ three times, ⟨U+…⟩ not drawn. "
     "Numbers that are skipped were left out. Listed exact strings are right where a picture differs. Unreadable or missing: "
     "use recall_memory, do not guess."
 )
+BRIEF = (
+    "Pages are pictures of earlier turns; u17 begins turn 17, the user's; ↵ newline, ¬ word goes on. "
+    "Unreadable or missing: recall_memory, do not guess."
+)
+BRIEF_BELOW = 4_000  # tokens of budget under which the long preamble would take more than a fortieth of it
 DRAWABLE = frozenset(DRAWN)
 EXACT = 6_000  # tokens up to which the choice among at most 64 spans is exact: a few milliseconds
 NEWER = 1e-9  # decides between equals: a newer span rather than an older one
@@ -126,9 +130,9 @@ def choices(span: Span) -> list[Tier]:
     allowed: list[Tier] = [t for t in TIERS[most:] if t in costs]
     if span.most in DRAWN and DRAWABLE.isdisjoint(allowed):
         allowed[:0] = [t for t in ("text", *DRAWN) if t in costs][-1:]
-    if "text" in costs and "text" not in allowed:
-        cheapest = min([costs[t] for t in allowed if t != "handle"], default=0)
-        if costs["text"] <= cheapest:
+    if (text := costs.get("text")) is not None and "text" not in allowed:
+        shown = [costs[t] for t in allowed if t != "handle"]
+        if text <= (min(shown) if shown else 0):
             allowed.insert(0, "text")
     return allowed
 
@@ -138,12 +142,10 @@ def allocate(spans: Sequence[Span], room: int) -> list[Tier] | None:
 
     Exact, by dynamic programming over tokens, for small cases; greedy on convex hulls above that.
     """
-    hulls = [_hull(span) for span in spans]
-    if room < sum(hull[0][0] for hull in hulls):
-        return None
     if room <= EXACT and len(spans) <= 64:
-        return _exact([_points(span) for span in spans], room)
-    return _greedy(hulls, room)
+        points = [_points(span) for span in spans]
+        return _exact(points, room) if sum([options[0][0] for options in points]) <= room else None
+    return _greedy(spans, room)
 
 
 def _exact(points: Sequence[Sequence[Point]], room: int) -> list[Tier]:
@@ -153,9 +155,9 @@ def _exact(points: Sequence[Sequence[Point]], room: int) -> list[Tier]:
     best, taken = np.zeros(room + 1), list[Any]()
     for options in points:
         tried = np.full((len(options), room + 1), -np.inf)
-        for row, (cost, value, _) in enumerate(options):
+        for row, (cost, loss, _) in enumerate(options):
             if cost <= room:
-                tried[row, cost:] = best[: room + 1 - cost] + value * (1 + len(taken) * NEWER)
+                tried[row, cost:] = best[: room + 1 - cost] - loss * (1 + len(taken) * NEWER)
         taken.append(tried.argmax(axis=0))
         best = tried.max(axis=0)
     chosen: list[Tier] = []
@@ -166,58 +168,65 @@ def _exact(points: Sequence[Sequence[Point]], room: int) -> list[Tier]:
     return chosen[::-1]
 
 
-def _greedy(hulls: Sequence[Sequence[Point]], room: int) -> list[Tier]:
-    chosen = [0] * len(hulls)
-    left = room - sum(hull[0][0] for hull in hulls)
-    for _, older, level in _steps(hulls):
-        hull = hulls[-older]
-        extra = hull[level][0] - hull[level - 1][0]
-        if extra <= left and chosen[-older] == level - 1:
-            chosen[-older], left = level, left - extra
-    return [hull[level][2] for hull, level in zip(hulls, chosen, strict=True)]
+def _greedy(spans: Sequence[Span], room: int) -> list[Tier] | None:
+    """Up all hulls at once, the steepest step first, newer spans first where equal; a step that does not fit ends its hull.
+
+    The hulls stand in one list, end to end: ten thousand small lists would be looked through by the garbage collector.
+    """
+    starts, costs, losses, tiers = list[int](), list[int](), list[float](), list[Tier]()
+    for span in spans:
+        starts.append(len(costs))
+        for cost, loss, tier in _hull(span):
+            costs.append(cost)
+            losses.append(loss)
+            tiers.append(tier)
+    left = room - sum([costs[start] for start in starts])
+    if left < 0:
+        return None
+    chosen = list(starts)
+    for index, place in _steps(starts, costs, losses):
+        extra = costs[place] - costs[place - 1]
+        if extra <= left and chosen[index] == place - 1:
+            chosen[index], left = place, left - extra
+    return [tiers[place] for place in chosen]
 
 
-Point = tuple[int, float, Tier]
+Point = tuple[
+    int, float, Tier
+]  # tokens, minus the value, tier: so that points sort as they are, the best of equals first
 
 
-def _steps(hulls: Sequence[Sequence[Point]]) -> list[tuple[float, int, int]]:
-    """All steps up all hulls, (minus slope, minus span, level): steepest first, newer spans first where equal."""
-    steps = [
-        ((below[1] - above[1]) / (above[0] - below[0]), -index, level)
-        for index, hull in enumerate(hulls)
-        for level, (below, above) in enumerate(pairwise(hull), 1)
-    ]
-    steps.sort()
-    return steps
+def _steps(starts: Sequence[int], costs: Sequence[int], losses: Sequence[float]) -> Iterator[tuple[int, int]]:
+    """All steps up all hulls, (span, place of the point that it leads to), in the order in which they are taken."""
+    import numpy as np
+
+    spans = np.repeat(np.arange(len(starts)), np.diff([*starts, len(costs)]))
+    places = np.setdiff1d(np.arange(1, len(costs)), starts, assume_unique=True)
+    slopes = np.diff(losses)[places - 1] / np.diff(costs)[places - 1]
+    order = places[np.lexsort((places, -spans[places], slopes))]
+    return zip(spans[order].tolist(), order.tolist(), strict=True)
 
 
 def _points(span: Span) -> list[Point]:
-    """What the span can be shown at: (tokens, value, tier), cheapest first, of equals the most worth."""
+    """What the span can be shown at: cheapest first, of equals the most worth."""
     costs, readable, value = span.costs, span.readable, span.weight * span.information
-    points = [(costs.get(t, 0), value * readable[t], t) for t in choices(span)]
-    points.sort(key=_cheapest)
-    return points
-
-
-def _cheapest(point: Point) -> tuple[int, float, Tier]:
-    return point[0], -point[1], point[2]
+    return sorted([(costs.get(t, 0), -(value * readable[t]), t) for t in choices(span)])
 
 
 def _hull(span: Span) -> list[Point]:
-    """The upper convex hull of a span's points, cheapest first."""
+    """The lower convex hull of a span's points, cheapest first."""
     hull: list[Point] = []
     for point in _points(span):
-        if hull and point[1] <= hull[-1][1]:
+        cost, loss, _ = point
+        if hull and loss >= hull[-1][1]:
             continue
-        while len(hull) > 1 and _below(hull[-1], hull[-2], point):
+        while len(hull) > 1:
+            (c, v, _), (before, most, _) = hull[-1], hull[-2]
+            if (most - v) * (cost - before) > (most - loss) * (c - before):
+                break  # the last point stands out from the line between its neighbours
             hull.pop()
         hull.append(point)
     return hull
-
-
-def _below(point: Point, a: Point, b: Point) -> bool:
-    """Is a point between two others on or under the line through them?"""
-    return (point[1] - a[1]) * (b[0] - a[0]) <= (b[1] - a[1]) * (point[0] - a[0])
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -240,6 +249,11 @@ def parse_ranges(text: str) -> tuple[tuple[int, int], ...]:
     """The ranges that `told_ranges` wrote."""
     ends = [part.split("-") for part in text.split(",") if part]
     return tuple((int(part[0]), int(part[-1])) for part in ends)
+
+
+def preamble(budget: int) -> str:
+    """What is said before the first page, as long as the budget (tokens) allows."""
+    return BRIEF if budget < BRIEF_BELOW else PREAMBLE
 
 
 def handle_line(first: int, last: int) -> str:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from optical_memory.pages.card import CHATTER
 
 WORD = re.compile(
-    r"[぀-ヿ㐀-鿿]{1,2}|(?:(?![぀-ヿ㐀-鿿])[^\W_])+(?:['’][^\W_]+)*"
+    r"[^\W_぀-ヿ㐀-鿿]+(?:['’][^\W_]+)*|[぀-ヿ㐀-鿿]{1,2}"
 )  # two characters where words have no blanks between
 SENTENCE = re.compile(r"(?<=[.!?。！？])\s*|\n+")
 TELLING = re.compile(r"\b(?:i|i'm|i've|me|my|mine|we|us|our|ours)\b", re.IGNORECASE)
@@ -53,6 +53,8 @@ def information(texts: tuple[str, ...]) -> tuple[float, ...]:
 
 
 def _words(sentence: str) -> set[str]:
+    if sentence.isascii():
+        return set(WORD.findall(sentence.lower()))
     return {word.lower() for word in WORD.findall(sentence)}
 
 

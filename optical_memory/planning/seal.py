@@ -10,11 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import groupby
 
 from optical_memory.cost import Profile
-from optical_memory.pages import Sheet, Style, TurnText, drawable, fitted, headlines, measure, scripts_at_hand
+from optical_memory.pages import ByText, Sheet, Style, TurnText, drawable, fitted, headlines, measure, scripts_at_hand
 from optical_memory.planning.context import ranges
 from optical_memory.planning.decay import Age
 from optical_memory.planning.facts import exact_strings, rank
@@ -261,7 +260,12 @@ def _old(row: StoredTurn, worth: float, age: Age | None, settings: Settings, pro
 
 def may_draw(text: str) -> bool:
     """Is nearly all of it in scripts that the atlas or a font at hand draws? Else it stays text."""
-    return drawable(text[:20_000], "s") >= DRAWABLE
+    return _may_draw(text[:20_000])
+
+
+@ByText
+def _may_draw(text: str) -> bool:
+    return drawable(text, "s") >= DRAWABLE
 
 
 def undrawn(rows: Iterable[StoredTurn]) -> str:
@@ -275,7 +279,7 @@ def undrawn(rows: Iterable[StoredTurn]) -> str:
 
 
 def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settings: Settings) -> Known:
-    texts = [turn_to_draw(row) for row in rows]
+    texts = [old.drawn for old in olds]
     chars = sum(row.chars for row in rows)
     low, high = CARD_CHARS
     strings = list(dict.fromkeys(string for row in rows for string in _strings_of(row.text)))
@@ -290,9 +294,9 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settin
     )  # fmt: skip
 
 
-@lru_cache(maxsize=16_384)
+@ByText
 def _strings_of(text: str) -> tuple[str, ...]:
-    """A turn's exact strings; kept, since planning looks at the same turns on several pages."""
+    """A turn's exact strings."""
     return tuple(exact_strings(text))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from optical_memory.planning.context import PREAMBLE, Segment, card_line, handle_line, handles_line
+from optical_memory.planning.context import Segment, card_line, handle_line, handles_line, preamble
 from optical_memory.planning.facts import sheet_line
 from optical_memory.planning.spans import Placed, Settings
 
@@ -24,7 +24,7 @@ def segments_of(placed: Sequence[Placed], settings: Settings, facts_room: int) -
         at = 1 + max(i for i, s in enumerate(body) if s.kind != "text")
         body.insert(at, Segment("facts", None, settings.text(sheet), text=sheet))
     drawn = any(s.look for s in body)
-    whole = [Segment("preamble", None, 0, text=PREAMBLE), *body] if drawn else body
+    whole = [Segment("preamble", None, 0, text=preamble(settings.budget)), *body] if drawn else body
     groups = sum(1 for i, s in enumerate(whole) if s.kind != "text" and (i == 0 or whole[i - 1].kind == "text"))
     return _with_overhead(whole, groups * settings.profile.message_overhead, settings)
 
@@ -47,7 +47,7 @@ def _with_overhead(body: list[Segment], tokens: int, settings: Settings) -> list
     """The first segment of ours carries the preamble's tokens and those of the messages around ours."""
     for at, segment in enumerate(body):
         if segment.kind != "text":
-            own = settings.text(PREAMBLE) if segment.kind == "preamble" else segment.tokens
+            own = settings.text(segment.text or "") if segment.kind == "preamble" else segment.tokens
             return [*body[:at], replace(segment, tokens=own + tokens), *body[at + 1 :]]
     return body
 

@@ -14,6 +14,8 @@ from .schema import branch, image, metadata, page, thread, turn, view
 
 _PATIENCE = 1.0
 """Seconds that `empty_wal` waits for readers, and writers for it."""
+_OWED = 2**31 - 1
+"""The largest number that SQLite keeps as `user_version`."""
 
 
 def check(reader: Reader) -> Iterator[str]:
@@ -123,6 +125,25 @@ def check_index(connection: sa.Connection) -> list[str]:
         except sa.exc.DatabaseError:
             return ["search: the full-text index does not agree with the turns"]
     return []
+
+
+def owe(connection: sa.Connection) -> None:
+    """Note in SQLite's file, with the transaction that deletes, that what it deletes is still to be overwritten."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA user_version={owed(connection) % _OWED + 1}")
+
+
+def owed(connection: sa.Connection) -> int:
+    """0 where nothing is to be overwritten, else a number that grows with each deletion."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
+
+
+def settle(connection: sa.Connection, known: int) -> None:
+    """All is overwritten, unless more was deleted since `known` was read."""
+    if owed(connection) == known:
+        connection.exec_driver_sql("PRAGMA user_version=0")
 
 
 def merge_index(connection: sa.Connection) -> None:

@@ -8,6 +8,7 @@ a window of the newest turns touches the newest ranges only, whatever the length
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterable
 from datetime import datetime
 from itertools import groupby
@@ -49,7 +50,8 @@ _ON_SPAN = (turn.c.branch_id == _b("b"), turn.c.number.between(_b("f"), _b("l"))
 THREAD_BY_KEY = sa.select(*_THREAD).where(thread.c.key == _b("key"))
 THREAD_BY_ID = sa.select(*_THREAD).where(thread.c.id == _b("id"))
 _BRANCHES = sa.select(branch.c.id, branch.c.parent_id, branch.c.after).where(branch.c.thread_id == _b("t"))
-_TURNS = sa.select(*columns(turn, rows.TurnRow)).where(*_ON_SPAN).order_by(turn.c.number)
+_ANY = sa.select(*columns(turn, rows.TurnRow)).order_by(turn.c.number)
+_TURNS = _ANY.where(*_ON_SPAN)
 _MARKED = _TURNS.where(sa.text(f"({MARKED})"))
 _SUMS = sa.select(
     sa.func.count(),
@@ -164,6 +166,14 @@ class Reader:
     ) -> list[rows.TurnRow]:
         """Turns `first..last` of the path, oldest first; of those the first `limit`, or the newest."""
         return self._spans(_TURNS, rows.TurnRow, _window(path, first, last, limit, newest))
+
+    def turns_at(self, path: Path, numbers: Iterable[int]) -> list[rows.TurnRow]:
+        """The turns of the path with these numbers, oldest first, however many gaps there are between them."""
+        asked, found = sorted(set(numbers)), list[rows.TurnRow]()
+        for span in path:
+            mine = asked[bisect_left(asked, span.first) : bisect_right(asked, span.last)]
+            found += self._in(_ANY.where(turn.c.branch_id == span.branch_id), turn.c.number, mine, rows.TurnRow)
+        return found
 
     def marked(self, path: Path, first: int = 1, last: int | None = None) -> list[rows.TurnRow]:
         """The turns among these that were pinned or recalled, oldest first."""
@@ -313,10 +323,10 @@ class Reader:
         of = {step_id: tuple(group) for step_id, group in groupby(changes, key=lambda row: row.step_id)}
         return [rows.StepRow(*[*row, of.get(row.id, ())]) for row in sorted(found, key=lambda row: row.id)]
 
-    def usage(self, thread_id: int) -> list[rows.UsageRow]:
+    def usage(self, thread_id: int) -> list[rows.NewUsage]:
         """What was predicted and billed for the thread's calls, oldest first."""
-        query = sa.select(*columns(usage, rows.UsageRow)).where(usage.c.thread_id == thread_id)
-        return self._all(query.order_by(usage.c.id), rows.UsageRow)
+        query = sa.select(*columns(usage, rows.NewUsage)).where(usage.c.thread_id == thread_id)
+        return self._all(query.order_by(usage.c.id), rows.NewUsage)
 
     def learned(self, model: str, limit: int) -> list[tuple[int, int]]:
         """The newest (predicted, billed) tokens of a model's calls in any thread, oldest first."""

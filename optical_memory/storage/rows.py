@@ -293,27 +293,6 @@ class NewUsage:
 
 
 @dataclass(frozen=True, slots=True)
-class UsageRow:
-    """A stored model call; the fields are those of `NewUsage`."""
-
-    id: int
-    thread_id: int
-    model: str
-    predicted: int
-    created_at: datetime
-    billed: int | None = None
-    cache_read: int | None = None
-    cache_write: int | None = None
-    output: int = 0
-    at: int = 0
-    prefix: int = 0
-    recalled: int = 0
-    reserved: int = 0
-    would: int | None = None
-    would_prefix: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """A search hit; a higher `score` is better, and comparable within one search only."""
 

@@ -156,7 +156,7 @@ turn = _table(
     _text("role"),
     _text("name", null=True),
     _text("text"),
-    _text("grams", null=True),  # words the tokenizer would not find by itself: see search.extra_words
+    _text("grams", null=True),  # words the tokenizer would not find by itself: see terms.extra_words
     _int("chars"),
     _int("tokens"),
     _int("messages"),

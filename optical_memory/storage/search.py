@@ -2,24 +2,22 @@
 
 Words are OR-ed and ranked, "quoted phrases" and prefix* are understood, everything else is data. SQLite's
 tokenizer takes a run of Chinese or Japanese for one word, so every turn also keeps pairs of such characters
-(`extra_words`): a query of two or more characters is a phrase of pairs, one character begins a pair.
+(`terms.extra_words`): a query of two or more characters is a phrase of pairs, one character begins a pair.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from .rows import Found, Path, Range, clip, end
 from .schema import safe_text, turn
+from .terms import WORD, Term, terms, unaccented
 
-MOST_TERMS = 40
-"""Words of a query beyond this many are left out: each costs a walk through its postings."""
 MOST_CHARS = 2_000
 """Characters of a query that are looked at."""
 MOST_POSTINGS = 2_000
@@ -28,95 +26,6 @@ RANKED_AT_ONCE = 100
 """Turns whose length is fetched together; longer lists are cut by weight alone."""
 SCANNED_TURNS = 20_000
 """How many of the newest turns are scanned for a bare substring when no word is found."""
-
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
-    "\u3005\u3007\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # kana
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
-    "\u1100-\u11ff\uac00-\ud7af"  # Hangul: spaced, but with particles glued on
-)
-_RUN = re.compile(f"[{_UNSPACED}]+")
-_WORD = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")  # an accent may follow its letter
-_PIECES = re.compile(r'"([^"]*)"|(\S+)')
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """Adjacent words to be found; `prefix` lets the last go on."""
-
-    words: tuple[str, ...]
-    prefix: bool = False
-
-
-def extra_words(text: str, *, fold: bool = False) -> str | None:
-    """What the index needs beside the text: character pairs of unspaced scripts, and the words glued to them.
-
-    `fold` adds accented words without their accents, for an engine that cannot do that by itself.
-    """
-    if text.isascii():
-        return None
-    words = [word for token in _WORD.findall(text) for word in _token_extras(token, fold)]
-    return " ".join(words) or None
-
-
-def _token_extras(token: str, fold: bool) -> Iterator[str]:
-    if _RUN.search(token):
-        for piece in _split(token):
-            # the last character too, so that every one begins a word of the index
-            yield from (*_pairs(piece), piece[-1]) if _RUN.match(piece) and len(piece) > 1 else (piece,)
-    elif fold and (plain := _unaccented(token)) != token:
-        yield plain
-
-
-def _split(token: str) -> list[str]:
-    return [piece for piece in re.split(f"([{_UNSPACED}]+)", token) if piece]
-
-
-def _pairs(run: str) -> list[str]:
-    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
-
-
-def _unaccented(word: str) -> str:
-    if word.isascii() or _RUN.search(word):  # the sound marks of kana are not accents
-        return word
-    plain = "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", plain)
-
-
-def terms(query: str) -> list[Term]:
-    """What a query asks for; an empty list when it holds no letter or digit."""
-    found: dict[Term, None] = {}
-    for phrase, bare in _PIECES.findall(query):
-        for term in _phrase(phrase) if phrase else _bare(bare):
-            found[term] = None
-    return list(found)[:MOST_TERMS]
-
-
-def _phrase(text: str) -> Iterator[Term]:
-    words: list[str] = []
-    for token in _WORD.findall(text):
-        for piece in _split(token):
-            words += _pairs(piece) if _RUN.match(piece) else [piece]
-    if words:
-        yield Term(tuple(words))
-
-
-def _bare(text: str) -> Iterator[Term]:
-    if not _RUN.search(text):
-        if words := tuple(_WORD.findall(text)):
-            yield Term(words, prefix=text.endswith("*"))
-        return
-    for piece in (p for token in _WORD.findall(text) for p in _split(token)):
-        yield from _unspaced(piece) if _RUN.match(piece) else (Term((piece,)),)
-
-
-def _unspaced(run: str) -> Iterator[Term]:
-    """The whole run, then its pairs: a sentence of such a script is rarely repeated whole."""
-    pairs = tuple(_pairs(run))
-    yield Term(pairs, prefix=len(run) == 1)
-    if len(pairs) > 1:
-        yield from (Term((pair,)) for pair in pairs)
-
 
 _INDEX = sa.table("turn_fts", *(sa.column(n) for n in ("turn_fts", "rowid", "text", "grams", "thread_id")))
 _INDEXED = (turn.c.id, turn.c.text, turn.c.grams, turn.c.thread_id)
@@ -178,7 +87,7 @@ def _weights(connection: sa.Connection, thread_id: int, asked: list[Term], turns
         ids = connection.scalars(query, {"asked": ask(thread_id, term), "thread": thread_id}).all()
         # a word in more turns than are looked at says little: it is taken to be in half of them
         count = len(ids) if len(ids) < MOST_POSTINGS else max(len(ids), turns / 2)
-        rarity = max(1e-6, math.log((max(0.0, turns - count) + 0.5) / (count + 0.5)))
+        rarity = math.log(1 + (max(0.0, turns - count) + 0.5) / (count + 0.5))
         for turn_id in ids:
             sums[turn_id] = sums.get(turn_id, 0.0) + rarity
     return sums
@@ -240,7 +149,7 @@ def _fts5(thread_id: int, term: Term) -> str:
 
 
 def _tsquery(_: int, term: Term) -> str:
-    *head, last = (f"'{_unaccented(word)}'" for word in term.words)
+    *head, last = (f"'{unaccented(word)}'" for word in term.words)
     return " <-> ".join([*head, last + (":*" if term.prefix else "")])
 
 
@@ -266,7 +175,7 @@ def _with_snippets(connection: sa.Connection, hits: list[Found], asked: list[Ter
 
 
 def _pattern(asked: list[Term], query: str) -> re.Pattern[str]:
-    bare = [re.escape(piece) for piece in re.split(r'[\s"*]+', query) if _WORD.search(piece)]
+    bare = [re.escape(piece) for piece in re.split(r'[\s"*]+', query) if WORD.search(piece)]
     words = [re.escape(word) for term in asked for word in term.words]
     return re.compile("|".join(sorted(dict.fromkeys(bare + words), key=len, reverse=True)), re.IGNORECASE)
 

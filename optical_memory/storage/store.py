@@ -13,6 +13,7 @@ called from any thread; after a fork the child opens connections of its own.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import weakref
@@ -29,6 +30,8 @@ from ..errors import ReadOnlyError, SchemaError, StoreError
 from .reader import Reader
 from .schema import HEAD
 from .writer import Writer
+
+log = logging.getLogger("optical_memory")
 
 _live: weakref.WeakSet[Store] = weakref.WeakSet()
 _of_the_parent: list[object] = []  # a child must neither use nor close its parent's connections
@@ -110,15 +113,24 @@ class Store:
     def erase(self) -> bool:
         """Overwrite what was deleted: the index is merged, the WAL emptied, free pages are zeros already.
 
-        False when a reader still holds an older state: call again later. Backups, replicas and whatever the
-        disk itself keeps are out of our reach. PostgreSQL vacuums dead rows, which does not overwrite them.
+        False when a reader still holds an older state: call again later, or let the next process that opens the file
+        finish the work; the file knows that it is owed. Backups, replicas and whatever the disk itself keeps are out
+        of our reach. PostgreSQL vacuums dead rows, which does not overwrite them.
         """
         with engine.typed_errors(self.url):
             self._prepare()
+            return self._erased()
+
+    def _erased(self) -> bool:
+        with self._writing() as connection:
+            owed = care.owed(connection)
+            care.merge_index(connection)
+        with self._guard.hold(), self._plain() as connection:
+            emptied = care.empty_wal(connection)
+        if emptied and owed:
             with self._writing() as connection:
-                care.merge_index(connection)
-            with self._guard.hold(), self._plain() as connection:
-                return care.empty_wal(connection)
+                care.settle(connection, owed)
+        return emptied
 
     def backup(self, file: str | Path) -> None:
         """A consistent copy in a new file while others write; without free pages, so without deleted text."""
@@ -167,11 +179,22 @@ class Store:
             engine.create_private(self.path)
         with self._transaction(engine.READING) as connection:
             outdated, found = migrate.needs_upgrade(connection), migrate.current(connection)
+            owed = care.owed(connection)
         if outdated and self.read_only:
             raise SchemaError(found, HEAD, f"optical-memory db upgrade --db {self.url}")
         if outdated:
             with self._writing() as connection:
                 migrate.upgrade(connection)
+        if owed and not self.read_only:
+            self._finish_erasing()
+
+    def _finish_erasing(self) -> None:
+        """Overwrite what a process deleted that ended too early; where that cannot be done now, the next one does it."""
+        try:
+            with engine.typed_errors(self.url):
+                self._erased()
+        except StoreError as error:
+            log.warning("what was deleted is not overwritten yet: %s", error)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

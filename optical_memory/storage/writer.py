@@ -15,8 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 import optical_memory.storage.bulk as bulk
+import optical_memory.storage.care as care
 import optical_memory.storage.rows as rows
 import optical_memory.storage.search as search
+import optical_memory.storage.terms as terms
 
 from ..errors import StoreError, ThreadNotFoundError
 from .reader import THREAD_BY_ID, THREAD_BY_KEY, Reader, T
@@ -307,6 +309,7 @@ class Writer(Reader):
 
     def forget_thread(self, thread_id: int) -> rows.ForgottenRows:
         """Take the thread and everything of it away. Call `Store.erase()` after the commit: see there."""
+        care.owe(self._connection)
         return bulk.forget_thread(self._connection, thread_id)
 
     def forget_turns(self, thread: ThreadRow, path: Path, numbers: Iterable[int]) -> rows.ForgottenRows:
@@ -315,6 +318,7 @@ class Writer(Reader):
         Pages that show one go, on every branch that shares it, and with them the thread's plans and recalled
         rows, which may quote it. Call `Store.erase()` after the commit.
         """
+        care.owe(self._connection)
         gone = bulk.forget_turns(self._connection, self.branch_paths(thread), path, sorted(set(numbers)))
         self._bump(_is(thread.id))
         return gone
@@ -327,6 +331,7 @@ class Writer(Reader):
         `bare` gives what is kept of a message as it was given. All plans but `plan_id` go too: they may quote the text.
         Call `Store.erase()` after the commit.
         """
+        care.owe(self._connection)
         count = bulk.purge(self._connection, self.branch_paths(thread), pages, bare)
         bulk.drop_plans(self._connection, thread.id, plan_id)
         self._bump(_is(thread.id))
@@ -400,7 +405,7 @@ class Writer(Reader):
         """The text, and what its index holds beside it: who spoke, and words that the tokenizer does not split."""
         clean, fold = safe_text(text), self._connection.dialect.name != "sqlite"
         who = safe_text(name or "")
-        extra = (who, search.extra_words(f"{who} {clean}", fold=fold))
+        extra = (who, terms.extra_words(f"{who} {clean}", fold=fold))
         return {"text": clean, "grams": " ".join(filter(None, extra)) or None}
 
     def _add_turns(self, values: list[dict[str, Any]]) -> dict[int, int]:

@@ -148,15 +148,25 @@ class Redacting(AgentMiddleware):
         return {"messages": [AIMessage(last.text.replace("4111 1111", "[card]"), id=last.id)]}
 
 
-def redacted(memory, middleware, runs=3):
-    """Runs of an agent whose answers hold a number that other middleware takes out; closes the memory."""
+def telling(middleware, checkpointer):
+    """An agent whose answers hold a number that other middleware takes out."""
     from langchain.agents import create_agent
 
     model = Scripted(play=lambda _: AIMessage("The number is 4111 1111."))
-    runner = create_agent(model, [], middleware=[Redacting(), middleware], checkpointer=InMemorySaver())
+    return create_agent(model, [], middleware=[Redacting(), middleware], checkpointer=checkpointer)
+
+
+def redacted(memory, middleware, runs=3):
+    """Its runs in one thread; closes the memory."""
+    runner = telling(middleware, InMemorySaver())
     for question in ("first", "second", "third")[:runs]:
         runner.invoke(say(question), on("t"))
-    said = [t.text for t in memory.turns("t") if t.text]
+    return left_of(memory)
+
+
+def left_of(memory, thread="t"):
+    """What is said in the thread, and whether the number is in any file of the database; closes the memory."""
+    said = [t.text for t in memory.turns(thread) if t.text]
     memory.close()
     files = list(memory.store.path.parent.glob("memory.db*"))
     return said, any(b"4111 1111" in file.read_bytes() for file in files)
@@ -176,20 +186,39 @@ def test_what_other_middleware_takes_out_of_an_answer_is_erased_with_the_next_ca
 
 def test_what_was_taken_out_of_the_answers_of_many_threads_is_erased_in_each(make):
     """Each thread's first answer came before any was seen to be rewritten: each is erased with its thread's next call."""
-    from langchain.agents import create_agent
-
     from optical_memory.langchain import OpticalMemoryMiddleware
 
-    memory, model = make(), Scripted(play=lambda _: AIMessage("The number is 4111 1111."))
-    middleware = [Redacting(), OpticalMemoryMiddleware(memory, strict=True)]
-    runner = create_agent(model, [], middleware=middleware, checkpointer=InMemorySaver())
+    memory = make()
+    runner = telling(OpticalMemoryMiddleware(memory, strict=True), InMemorySaver())
     for question in ("first", "second", "third"):
         for thread in ("a", "b", "c"):
             runner.invoke(say(question), on(thread))
-    said = [t.text for t in memory.turns("c") if t.text]
-    memory.close()
+    said, there = left_of(memory, "c")
     assert said == ["first", "The number is [card].", "second", "The number is [card].", "third"]
-    assert not any(b"4111 1111" in file.read_bytes() for file in memory.store.path.parent.glob("memory.db*"))
+    assert not there
+
+
+def test_what_was_taken_out_of_an_answer_is_erased_by_another_process_too(make, caplog):
+    """The one that gave the answer is gone before the thread's next call: what it owed is done by the next one."""
+    from optical_memory.langchain import OpticalMemoryMiddleware
+
+    saver = InMemorySaver()
+    for question in ("first", "second"):
+        memory = make()
+        telling(OpticalMemoryMiddleware(memory, strict=True), saver).invoke(say(question), on("t"))
+    assert left_of(memory) == (["first", "The number is [card].", "second"], False)
+    assert caplog.text.count("other middleware rewrites") == 1
+
+
+def test_an_answer_that_nobody_rewrote_stays_as_it_is_in_every_process(make, caplog):
+    """The next process finds it as it was stored, blocks of reasoning included."""
+    saver, thought = InMemorySaver(), {"type": "thinking", "thinking": "hm", "signature": "s"}
+    model = Scripted(play=lambda _: AIMessage([thought, {"type": "text", "text": "Done.\n"}]))
+    for question in ("first", "second"):
+        memory = make()
+        agent(model, memory, checkpointer=saver).invoke(say(question), on("t"))
+    assert [t.number for t in memory.turns("t") if t.text] == [1, 2, 3, 4]
+    assert "other middleware rewrites" not in caplog.text
 
 
 def test_a_rewritten_answer_takes_no_turn_of_another_branch_along(make):
@@ -200,9 +229,7 @@ def test_a_rewritten_answer_takes_no_turn_of_another_branch_along(make):
     memory.remember("t", [question])
     endings.ended(where, [question], [answer])
     memory.remember("t", [question, HumanMessage("asked anew", id="h2")])
-    assert endings.began(
-        where, [question, AIMessage("The number is [card].", id="a1"), HumanMessage("second", id="h3")]
-    )
+    endings.began(where, [question, AIMessage("The number is [card].", id="a1"), HumanMessage("second", id="h3")])
     assert [t.text for t in memory.turns("t")] == ["first", "asked anew"]
 
 

@@ -168,6 +168,25 @@ def test_a_model_with_a_small_window_gets_what_fits_into_it(make):
     assert max(billed(call, model.offered) for call in model.calls) <= 0.95 * 3_000
 
 
+def test_a_window_below_the_default_budget_is_the_budget(make):
+    """Where no budget was given the memory plans for what the model takes: its pages are sealed, and others are told the same."""
+    memory = make(budget=None)
+    model = Scripted(play=looks(8), profile={"max_input_tokens": 8_000})
+    long_talk(agent(model, memory, checkpointer=InMemorySaver()), 4)
+    assert memory.budget == 7_600
+    assert max(billed(call, model.offered) for call in model.calls) <= 7_600
+    assert memory.stats("t").pages > 0
+    assert memory.steps("t")
+
+
+@pytest.mark.parametrize("profile", [{"max_input_tokens": 200_000}, {}])
+def test_a_larger_or_unknown_window_leaves_the_default_budget(make, profile):
+    """More would only cost more."""
+    memory = make(budget=None)
+    agent(Scripted(play=looks(0), profile=profile), memory).invoke(say("Hello"), on("t"))
+    assert memory.budget == 32_000
+
+
 @pytest.mark.slow
 def test_a_known_model_in_the_others_place_gets_pages_that_it_can_read(make):
     """Another model answers one run: its context is planned for it, and the memory's own plan is as it was."""

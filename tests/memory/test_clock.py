@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from optical_memory import BudgetError, OpticalMemory
 from optical_memory.cost import Price
 from optical_memory.planning.decay import staircase
-from tests.memory.test_properties import EXAMPLES, counted, slow, threads
-from tests.memory.test_retain import READS, SOON, covered, whole
+from tests.memory.test_properties import EXAMPLES, slow, threads
+from tests.memory.test_retain import READS, SOON, assert_sound_while_it_grows, whole
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = 24 * 365 * 10
@@ -79,11 +79,4 @@ def test_ages_in_hours_stand_a_clock_that_jumps(tmp_path_factory, rows, hours, b
     schedule = staircase(clear=("hours", 1), dense=("hours", 24), card=("hours", 1_000))
     options = {"profile": READS, "budget": budget, "keep": ("turns", 3), "schedule": schedule}
     with OpticalMemory(file, **options, clock=Jumping(hours)) as memory:
-        for end in range(3, len(rows) + 1, 3):
-            memory.remember(t, whole(rows[:end]))
-            try:
-                context = memory.context(t)
-            except BudgetError:
-                continue
-            assert counted(context, "ocr:tesseract") <= context.tokens <= budget
-            assert covered(context) == list(range(1, len(memory.turns(t)) + 1))
+        assert_sound_while_it_grows(memory, t, rows, range(3, len(rows) + 1, 3))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+from optical_memory.cost import count_o200k
+from optical_memory.memory.recollect import HEAD
+from optical_memory.memory.state import plan_key
+from tests.memory.test_retain import talk, word
 
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "s"}
 
@@ -110,3 +117,54 @@ def test_a_call_of_another_process_keeps_the_cache_warm_for_this_one(make, clock
             theirs.project(talk[:n], thread="t")
     clock.move(minutes=2)
     assert mine.project(talk, thread="t").reason != "cold"
+
+
+ASKED = [{"role": "user", "content": "Where did the two crates go?", "id": "asked"}]
+
+
+def recalled(memory, thread: str = "t") -> list[list[int]]:
+    """What is stored as recalled by itself: the turns of each time."""
+    with memory.store.read() as reader:
+        rows = reader.recalled(reader.path(reader.thread(thread)), plan_key(memory.settings()), since=0)
+    return [row.turns["turns"] for row in rows]
+
+
+def brought(context) -> list[tuple[int, int]]:
+    return [s.turns for s in context.segments if s.kind == "recalled"]
+
+
+def test_what_another_call_recalled_meanwhile_is_used_here_too(make):
+    """One call looks for what to bring back, and another has brought something back before it is done: that stands in both."""
+    settings, first = {"budget": 1_500, "keep": ("turns", 4)}, []
+    theirs = make(**settings)
+    theirs.remember("t", [*talk(60), *ASKED])
+    theirs.context("t")
+
+    def count(text: str) -> int:  # counting is a part of looking
+        if HEAD in text and not first:
+            first.append([])
+            first.append(brought(theirs.context("t", query=f"crate {word(12)}")))
+        return count_o200k(text)
+
+    mine = make(**settings, count=count)
+    second = brought(mine.context("t", query=f"crate {word(3)}"))
+    assert recalled(mine) == [[13, 14]]
+    assert second == first[1] == [(13, 14)]
+
+
+def test_calls_at_the_same_time_store_one_recall(make):
+    """Two processes answer the same thread at once, six times: each time they send the same."""
+    memories = [make(budget=1_500, keep=("turns", 4)) for _ in range(2)]
+    for thread in "abcdef":
+        memories[0].remember(thread, [*talk(60), *ASKED])
+        memories[0].context(thread)
+        ready = Barrier(2)
+
+        def answer(n: int, thread: str = thread, ready: Barrier = ready) -> list[tuple[int, int]]:
+            ready.wait()
+            return brought(memories[n].context(thread, query=f"crate {word((3, 12)[n])}"))
+
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(answer, range(2))
+        assert one == other
+        assert len(recalled(memories[0], thread)) == 1

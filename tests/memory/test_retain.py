@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -85,6 +86,23 @@ def test_text_that_has_faded_is_nowhere_in_the_file(make, retain):
     data = on_disk(memory).lower()
     assert [n for n in gone if word(n - 1).encode() in data] == []
     assert all(word(n - 1).encode() in data for n in kept)
+
+
+def test_text_that_should_have_gone_goes_with_the_first_call_of_the_next_process(make):
+    """Its page has fallen, but the process ended before the text went: no step is needed, and it happens once."""
+    options = {"profile": READS, "budget": 1_500, "keep": ("turns", 4), "schedule": SOON}
+    with grown(make, 110) as stepped:
+        fallen = len(stepped.steps("t"))
+    memory = make(**options, retain="dense")
+    before = memory.turns("t")
+    context = memory.context("t")
+    gone = [t.number for t in memory.turns("t") if t.purged]
+    assert not any(t.purged for t in before)
+    assert len(gone) > 15
+    assert covered(context) == list(range(1, len(before) + 1))
+    assert [s.reason for s in memory.steps("t")[fallen:]] == ["retain"] * (len(memory.steps("t")) - fallen)
+    memory.context("t")
+    assert [t.number for t in memory.turns("t") if t.purged] == gone
 
 
 def test_what_lost_its_text_is_counted_and_nothing_else(make):
@@ -296,7 +314,9 @@ def test_retention_can_be_set_for_a_memory_that_is_there(make):
     """What has fallen before goes with the next step."""
     grown(make).close()
     memory = grown(make, 64, retain="dense")
-    assert sum(t.purged for t in memory.turns("t")) > 15
+    fallen = [t.number for t in memory.turns("t") if t.tier in ("dense", "card", "handle")]
+    assert len(fallen) > 12
+    assert [t.number for t in memory.turns("t") if t.purged] == fallen
 
 
 numbers = itertools.count()
@@ -313,19 +333,24 @@ def test_every_context_keeps_its_budget_and_every_turn_has_text_or_a_picture(
     options = {"profile": READS, "budget": budget, "keep": ("turns", keep), "schedule": SOON, "retain": retain}
     with OpticalMemory(file, **options) as memory:
         t = f"t{next(numbers)}"
-        for end in sorted({len(rows) // 3, 2 * len(rows) // 3, len(rows)} - {0}):
-            memory.remember(t, whole(rows[:end]))
-            try:
-                context = memory.context(t)
-            except BudgetError:
-                continue
-            assert counted(context, "ocr:tesseract") <= context.tokens <= budget
-            assert_pairs_whole(context.messages)
-            assert covered(context) == list(range(1, len(memory.turns(t)) + 1))
+        assert_sound_while_it_grows(memory, t, rows, sorted({len(rows) // 3, 2 * len(rows) // 3, len(rows)} - {0}))
         pictured = {n for tier in ("vivid", "clear", "dense", "card") for p in memory.pages(t, tier=tier) if p.record
                     for n in range(p.turns[0], p.turns[1] + 1)}  # fmt: skip
         assert {turn.number for turn in memory.turns(t) if turn.purged} <= pictured
         assert memory.store.check() == []
+
+
+def assert_sound_while_it_grows(memory, thread: str, rows: list[dict], ends: Iterable[int]) -> None:
+    """Each context of the growing thread is within the budget, with whole pairs and every turn shown or reported."""
+    for end in ends:
+        memory.remember(thread, whole(rows[:end]))
+        try:
+            context = memory.context(thread)
+        except BudgetError:
+            continue
+        assert counted(context, "ocr:tesseract") <= context.tokens <= memory.budget
+        assert_pairs_whole(context.messages)
+        assert covered(context) == list(range(1, len(memory.turns(thread)) + 1))
 
 
 def whole(rows: list[dict]) -> list[dict]:

@@ -1,6 +1,8 @@
 """Random threads and configurations, as many as asked for: OPTICAL_MEMORY_RANDOM=100000 for the figure in LOG.md.
 
-Planning alone, without a store: three steps of a growing thread each, so that a hundred thousand take minutes.
+Planning alone, without a store: three steps of a growing thread each. Threads begin with 1 to 39 turns, log-uniformly: as many
+with 1 to 6 as with 6 to 39, and up to eleven turns are added before each of the next two steps, so that all are as long as ever.
+A hundred thousand take about an hour of one core.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from optical_memory.planning.tiers import RANK
 from tests.mixture import MODELS, WORDS
 
 THREADS = int(os.environ.get("OPTICAL_MEMORY_RANDOM", "3"))
+LONGEST = 40  # turns that a thread begins with are fewer than these
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -149,7 +152,7 @@ def test_whatever_the_thread_and_the_settings_a_plan_keeps_its_budget_and_accoun
         rng = random.Random(seed)
         settings, reserved, anew = configured(rng), rng.choice((0, 0, 50, 500)), rng.random() < 0.7
         before: Proposal | None = None
-        fresh = rows(rng, 1, rng.randrange(1, 40))
+        fresh = rows(rng, 1, int(LONGEST ** rng.random()))
         for _ in range(3):
             now = state(fresh, before, reserved)
             try:

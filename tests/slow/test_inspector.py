@@ -32,7 +32,7 @@ from tests.inspection.shown import COLOURS, active, hostile, on_a_terminal, wron
 from tests.inspection.test_archive import everything
 from tests.inspection.test_dry_run import check_one
 from tests.slow.postgres import cluster
-from tests.slow.test_readme import fresh_clone, run
+from tests.slow.test_readme import built, run
 
 pytestmark = pytest.mark.slow
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -213,18 +213,6 @@ def test_a_new_user_sees_a_page_of_their_own_in_three_commands(tmp_path: Path) -
     assert pages
     assert re.match(rb"\x89PNG", pages[0].read_bytes())
     assert taken < 300
-
-
-def built(tmp_path: Path) -> Path:
-    """A wheel of a fresh clone, which is gone afterwards."""
-    place = fresh_clone(tmp_path / "clone")
-    done = run(
-        f"python3 -m venv {tmp_path}/made && {tmp_path}/made/bin/pip wheel -q --no-deps -w {tmp_path}/wheel .", place
-    )
-    assert done.returncode == 0, done.stderr
-    run(f"rm -rf {place}", tmp_path)
-    (wheel,) = (tmp_path / "wheel").glob("*.whl")
-    return wheel
 
 
 # --------------------------------------------------------------------------------------------- from one engine to the other

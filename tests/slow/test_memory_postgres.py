@@ -1,4 +1,4 @@
-"""Retention and embeddings on PostgreSQL: the same promises as on a file."""
+"""Retention, embeddings and calls at the same time on PostgreSQL: the same promises as on a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import sqlalchemy as sa
 
 from optical_memory import OpticalMemory
 from tests.memory.conftest import Clock
+from tests.memory.test_making import (  # noqa: F401
+    test_calls_at_the_same_time_store_one_recall,
+    test_what_another_call_recalled_meanwhile_is_used_here_too,
+)
 from tests.memory.test_meaning import *  # noqa: F403
 from tests.memory.test_retain import *  # noqa: F403
 from tests.slow.postgres import cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,6 +35,18 @@ def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def built(tmp_path: Path) -> Path:
+    """A wheel of a fresh clone, which is gone afterwards, made in the environment `made`."""
+    place = fresh_clone(tmp_path / "clone")
+    done = run(
+        f"python3 -m venv {tmp_path}/made && {tmp_path}/made/bin/pip wheel -q --no-deps -w {tmp_path}/wheel .", place
+    )
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(place)
+    (wheel,) = (tmp_path / "wheel").glob("*.whl")
+    return wheel
+
+
 def test_the_readme_has_exactly_two_commands_of_one_line_each() -> None:
     """One runs the demo, one runs the fast tests; whoever reads the first screen needs no third."""
     demo, tests = commands()
@@ -63,13 +75,7 @@ def test_the_second_command_runs_the_fast_tests_on_a_fresh_machine(tmp_path: Pat
 
 def test_the_wheel_works_with_the_source_tree_gone(tmp_path: Path) -> None:
     """What is built and installed elsewhere brings its migrations and glyphs: it remembers, draws and shows."""
-    place = fresh_clone(tmp_path / "clone")
-    built = run(
-        f"python3 -m venv {tmp_path}/made && {tmp_path}/made/bin/pip wheel -q --no-deps -w {tmp_path}/wheel .", place
-    )
-    assert built.returncode == 0, built.stderr
-    run(f"rm -rf {shlex.quote(str(place))}", tmp_path)
-    (wheel,) = (tmp_path / "wheel").glob("*.whl")
+    wheel = built(tmp_path)
     (tmp_path / "talk.jsonl").write_text('{"role": "user", "content": "hello"}\n', encoding="utf-8")
     (tmp_path / "draw.py").write_text(DRAW, encoding="utf-8")
     there = f"{tmp_path}/made/bin"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+
 import pytest
 
 from optical_memory.storage import Counts, ForgottenRows, NewPage, NewTurn, NewUsage, Store, ThreadRow, owner
 
 from .makers import NOW, begun, message, texts, turn
 
+FORK = multiprocessing.get_context("fork")
 NEEDLE = "zanzibar-4711-needle"
 
 
@@ -142,6 +147,28 @@ def test_erase_says_when_a_reader_holds_on(store: Store) -> None:
     assert store.erase()
     store.close()
     assert not _found(store)
+
+
+def test_what_a_killed_process_did_not_overwrite_is_overwritten_when_the_file_is_opened_next(store: Store) -> None:
+    """It had forgotten the thread, and was killed before it could erase: the next one that opens the file finishes the work."""
+    thread = furnished(store)
+    begun(store, *(f"filler {i}" for i in range(50)), key="other")
+    store.close()
+    killed = FORK.Process(target=_forget_and_die, args=(store, thread.id))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    assert _found(store)
+    again = Store(str(store.path))
+    assert texts(again, key="other")[0] == "filler 0"
+    again.close()
+    assert not _found(store)
+
+
+def _forget_and_die(store: Store, thread_id: int) -> None:
+    with store.write() as writer:
+        writer.forget_thread(thread_id)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _found(store: Store) -> bool:

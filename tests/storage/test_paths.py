@@ -41,6 +41,19 @@ def test_a_fork_shares_the_turns_before_it(store: Store) -> None:
         ]
 
 
+def test_single_turns_of_a_fork_come_from_the_branch_that_holds_them(store: Store) -> None:
+    """The same turns as one by one, in their order, those beyond the path left out; of any number of them."""
+    thread = begun(store, *(f"t{n}" for n in range(1, 2_001)))
+    with store.write() as writer:
+        forked = writer.append(writer.fork(thread, 1_000, NOW), [turn(f"new {n}") for n in range(3)], NOW)
+    with store.read() as reader:
+        path = reader.path(forked)
+        some = reader.turns_at(path, [1_003, 2, 999, 1_000, 2, 1_001, 1_004, 1_500])
+        assert some == [row for n in (2, 999, 1_000, 1_001, 1_003) for row in reader.turns(path, n, n)]
+        assert reader.turns_at(path, range(1, 1_004)) == reader.turns(path)
+        assert reader.turns_at(path, []) == []
+
+
 def test_a_fork_may_depart_before_the_first_turn(store: Store) -> None:
     """A whole history that was edited from its first message on."""
     thread = begun(store, "a")

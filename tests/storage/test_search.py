@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optical_memory.storage import Store
-from optical_memory.storage.search import extra_words, terms
+from optical_memory.storage.terms import Term, extra_words, terms
 
 from .makers import NOW, begun, turn
 
@@ -28,7 +28,12 @@ TURNS = [
     ("query", "numbers"),
     [
         ("Oslo", [1]),
-        ("oslo LAND", [1]),
+        ("oslo LAND", [1, 8]),  # "landing" is another form of it
+        ('oslo "LAND"', [1]),
+        ("landed", [1, 8]),
+        ("Where is it that we did land?", [1, 8]),  # the other words hold a sentence together
+        ("where is it", [2, 9]),
+        ("app.get_user_name", [3]),  # as one thing it is nowhere; its names are
         ("land*", [1, 8]),
         ('"in Oslo on"', [1]),
         ('"Oslo in"', []),
@@ -189,6 +194,24 @@ def test_the_index_gets_pairs_of_unspaced_characters(text: str, words: str | Non
 def test_accents_are_folded_for_an_engine_that_does_not() -> None:
     """Kana keep their sound marks: those are letters of their own."""
     assert extra_words("café がく", fold=True) == "cafe がく く"
+
+
+def test_a_question_asks_for_its_words_and_their_other_forms() -> None:
+    """What holds the sentence together is left out where there is more; an id and what is quoted are looked for as they stand."""
+    assert terms("What has Ann painted?") == [
+        Term(("Ann",)), Term(("painted",)), Term(("paint",), prefix=True),
+    ]  # fmt: skip
+    assert terms("who are you") == [Term(("who",)), Term(("are",)), Term(("you",))]
+    assert terms('"painted" A1B2C3D4') == [Term(("painted",)), Term(("A1B2C3D4",))]
+
+
+def test_a_compound_asks_for_itself_its_names_and_their_words() -> None:
+    asked = terms("flights[].flight_number")
+    assert asked[:5] == [
+        Term(("flights", "flight", "number")), Term(("flights",)), Term(("flight", "number")), Term(("flight",)),
+        Term(("number",)),
+    ]  # fmt: skip
+    assert terms("mia_li_3668") == [Term(("mia", "li", "3668"))]
 
 
 def test_terms_hold_letters_and_digits_only() -> None:

@@ -357,6 +357,15 @@ def test_a_file_that_is_no_database_is_refused_untouched(tmp_path: Path) -> None
     assert file.read_text() == "my notes " * 1000
 
 
+def in_threads(count: int, work: Callable[[], None]) -> None:
+    """Do the same in several threads at once, and wait for all."""
+    workers = [threading.Thread(target=work) for _ in range(count)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
 def test_memory_is_shared_by_threads_and_gone_on_close() -> None:
     """One connection, one at a time; a read inside a write joins it."""
     store = Store("sqlite://")
@@ -370,11 +379,7 @@ def test_memory_is_shared_by_threads_and_gone_on_close() -> None:
                 writer.append(thread, [turn("x")], NOW)
                 assert len(texts(store)) == thread.length + 1
 
-    workers = [threading.Thread(target=add) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(4, add)
     assert len(texts(store)) == 81
     assert store.size() > 0
     assert store.erase()
@@ -405,11 +410,7 @@ def test_sixteen_threads_write_without_an_error(store: Store) -> None:
         for _ in range(5):
             _append(store, "x")
 
-    workers = [threading.Thread(target=add) for _ in range(16)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(16, add)
     assert len(texts(store)) == 80
     assert store.check() == []
 

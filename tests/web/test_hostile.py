@@ -169,9 +169,9 @@ QUERIES = st.dictionaries(
 )
 
 
-def assert_answered(client, path: str, query: dict[str, str], pane: str | None) -> None:
+def assert_answered(client, start: str, rest: str, query: dict[str, str], pane: str | None) -> None:
     """Whatever is asked, the answer is a page or a sentence, and no failure."""
-    quoted = urllib.parse.quote(path, safe="/", errors="replace")
+    quoted = urllib.parse.quote(f"{start}/{rest}" if rest else start or "/", safe="/", errors="replace")
     asked = urllib.parse.urlencode(query, errors="replace")
     answer = client.get(f"{quoted}?{asked}", headers={"optical-pane": pane} if pane else {})
     assert answer.status_code in (200, 400, 404, 405, 422), (answer.status_code, quoted, asked, answer.text[-300:])
@@ -201,4 +201,12 @@ FUZZ = (
 @given(*FUZZ)
 def test_no_address_is_a_failure(shared, start, rest, query, pane):
     """Random paths, parameters and headers: found, not found or refused in words."""
-    assert_answered(shared, f"{start}/{rest}" if rest else start or "/", query, pane)
+    assert_answered(shared, start, rest, query, pane)
+
+
+@pytest.mark.slow
+@settings(max_examples=1_500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(*FUZZ)
+def test_no_address_is_a_failure_over_many(shared, start, rest, query, pane):
+    """The same over many more."""
+    assert_answered(shared, start, rest, query, pane)

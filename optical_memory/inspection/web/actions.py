@@ -92,7 +92,8 @@ def _forget(lookout: Lookout, thread: str, turns: Turns, body: Mapping[str, Any]
         raise RefusedError(f"nothing was forgotten: type {going['count']}, the number of turns that would go")
     with lookout.desk.changing(thread) as memory:
         gone = memory.forget(thread, turns=turns)
-    held = "; another process still reads the old state: forget again when it has ended" if gone.held else ""
+    later = "; another process still reads the old state: it is overwritten when the database is next opened"
+    held = later if gone.held else ""
     words = f"{_many(gone.turns)}, {gone.pages} pages and {gone.images} images are gone from the database{held}"
     return {"done": words, "whole": going["whole"]} | asdict(gone)
 

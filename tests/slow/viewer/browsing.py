@@ -1,9 +1,8 @@
-"""A viewer that runs and a real Chromium that looks at it, for the tests that drive the one with the other."""
+"""A viewer that runs, and a window of a browser that looks at it, for the tests that drive the one with the other."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import threading
 import time
@@ -12,28 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+import uvicorn
 
-from optical_memory import OpticalMemory
 from optical_memory.inspection.web import make_app
-from tests.inspection.conftest import BUDGET, MODEL, talk
-from tests.web.test_hostile import ATTACKS, NAME
 
-sync_api = pytest.importorskip("playwright.sync_api", reason='pip install "optical-memory[browser]"')
-uvicorn = pytest.importorskip("uvicorn", reason='pip install "optical-memory[web]"')
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("apt-get install chromium fonts-dejavu-core", allow_module_level=True)
-
-expect = sync_api.expect
-expect.set_options(timeout=30_000)  # a slow machine is no failure: no test here is about speed
-ARGS = [
-    "--no-sandbox",  # tests may run as root
-    "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-    "--host-resolver-rules=MAP rebind.example 127.0.0.1, MAP evil.example 127.0.0.1",
-]  # fmt: skip
 SLOWER = int(os.environ.get("OPTICAL_MEMORY_SLOWER", "1"))  # how many times slower Chromium is made to run
-THREAD = "harbour"
 
 
 class Viewer:
@@ -122,73 +104,6 @@ def entered(browser: Any, viewer: Viewer, **options: Any) -> Iterator[Window]:
         yield made
     finally:
         made.context.close()
-
-
-# --------------------------------------------------------------------------------------------- fixtures
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, one for all tests of a file."""
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A faded thread, and one whose name and every text is an attack."""
-    file = tmp_path_factory.mktemp("viewer") / "template.db"
-    with OpticalMemory(file, model=MODEL, budget=BUDGET) as memory:
-        memory.remember(THREAD, talk(60))
-        context = memory.project([], thread=THREAD)
-        tokens = context.tokens
-        memory.observe({"input_tokens": tokens, "output_tokens": 9, "total_tokens": tokens + 9}, context)
-        memory.remember(NAME, [("user" if n % 2 else "assistant", f"{a} {n}") for n, a in enumerate(ATTACKS)])
-        memory.context(NAME)
-    return file
-
-
-@pytest.fixture(scope="module")
-def shared(template: Path) -> Iterator[Viewer]:
-    """A viewer for those who only look."""
-    with running(template) as viewer:
-        yield viewer
-
-
-@pytest.fixture
-def looking(browser: Any, shared: Viewer) -> Iterator[Window]:
-    """A window of the shared viewer."""
-    with entered(browser, shared) as made:
-        yield made
-
-
-@pytest.fixture
-def database(template: Path, tmp_path: Path) -> Path:
-    """This test's own copy."""
-    return Path(shutil.copyfile(template, tmp_path / "memory.db"))
-
-
-@pytest.fixture
-def viewer(database: Path) -> Iterator[Viewer]:
-    """A viewer of this test's own copy."""
-    with running(database) as started:
-        yield started
-
-
-@pytest.fixture
-def window(browser: Any, viewer: Viewer) -> Iterator[Window]:
-    """A window of this test's own viewer."""
-    with entered(browser, viewer) as made:
-        yield made
-
-
-@pytest.fixture
-def memory(database: Path) -> Iterator[OpticalMemory]:
-    """The same database as its agent has it."""
-    with OpticalMemory(database, model=MODEL, budget=BUDGET) as opened:
-        yield opened
 
 
 def press_until(page: Any, selector: str, most: int = 120) -> None:

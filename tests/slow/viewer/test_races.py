@@ -6,23 +6,12 @@ import re
 
 import pytest
 
-from tests.slow.viewer import (
-    THREAD,
-    browser,
-    database,
-    expect,
-    looking,
-    memory,
-    press_until,
-    shared,
-    template,
-    viewer,
-    window,
-)  # fmt: skip
+from tests.slow.viewer.browsing import press_until
+from tests.web.conftest import THREAD
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["browser", "database", "looking", "memory", "shared", "template", "viewer", "window"]
+expect = pytest.importorskip("playwright.sync_api", reason='pip install "optical-memory[browser]"').expect
 
 
 class Held:
@@ -176,45 +165,39 @@ def test_a_slider_that_rests_too_late_does_not_draw_into_another_turn(looking):
     looking.clean()
 
 
+def overtaken(window, asked: str, first, then, place: str, seen: str) -> None:
+    """`first` asks for something that is not answered, `then` shows something else: the late answer takes nothing of it away."""
+    window.go("/t/harbour/turn/5")
+    held = Held(window.page, asked)
+    first()
+    held.asked_for(asked)
+    then()
+    expect(window.page.locator(place)).to_contain_text(seen)
+    held.let_go()
+    settled(window.page)
+    expect(window.page.locator(place)).to_contain_text(seen)
+
+
 def test_a_late_answer_to_the_slider_is_let_go(looking):
     """Its answer comes when another turn is open: that turn stays as it is."""
-    looking.go("/t/harbour/turn/5")
-    page, held = looking.page, Held(looking.page, "after=")
-    page.locator("#after").fill("200")
-    held.asked_for("after=200")
-    page.locator("#t4 a").click()
-    expect(page.locator("#detail-title")).to_contain_text("Turn 4")
-    held.let_go()
-    settled(page)
+    page, slider = looking.page, looking.page.locator("#after")
+    overtaken(looking, "after=200", lambda: slider.fill("200"), page.locator("#t4 a").click, "#detail-title", "Turn 4")
     expect(page.locator("#look")).not_to_contain_text("By the schedule")
     looking.clean()
 
 
 def test_only_the_last_place_of_the_slider_counts(looking):
     """Answers to earlier places do not overtake it."""
-    looking.go("/t/harbour/turn/5")
-    page, held = looking.page, Held(looking.page, r"after=1\d\d$")
-    page.locator("#after").fill("150")
-    held.asked_for("after=150")
-    page.locator("#after").fill("0")
-    expect(page.locator("#look")).to_contain_text("as it is shown now")
-    held.let_go()
-    settled(page)
-    expect(page.locator("#look")).to_contain_text("as it is shown now")
+    slider, now = looking.page.locator("#after"), "as it is shown now"
+    overtaken(looking, "after=150", lambda: slider.fill("150"), lambda: slider.fill("0"), "#look", now)
     looking.clean()
 
 
 def test_the_slider_is_stronger_than_a_tier_that_was_asked_for_before(looking):
     """Tier chosen, not answered yet, slider moved: the slider's answer is shown, and the late pane does not undo it."""
-    looking.go("/t/harbour/turn/5")
-    page, held = looking.page, Held(looking.page, r"tier=")
-    page.locator(".tiers a", has_text="vivid").click()
-    held.asked_for("tier=vivid")
-    page.locator("#after").fill("200")
-    expect(page.locator("#look")).to_contain_text("By the schedule")
-    held.let_go()
-    settled(page)
-    expect(page.locator("#look")).to_contain_text("By the schedule")
+    page, slider = looking.page, looking.page.locator("#after")
+    vivid = page.locator(".tiers a", has_text="vivid")
+    overtaken(looking, "tier=vivid", vivid.click, lambda: slider.fill("200"), "#look", "By the schedule")
     expect(page.locator("#detail")).not_to_have_class(re.compile("busy"))
     looking.clean()
 

@@ -11,27 +11,14 @@ from collections.abc import Iterator
 import pytest
 
 from optical_memory.inspection.web.shapes import slug
-from tests.slow.viewer import (
-    THREAD,
-    browser,
-    database,
-    entered,
-    expect,
-    looking,
-    memory,
-    press_until,
-    running,
-    shared,
-    template,
-    viewer,
-    window,
-)  # fmt: skip
+from tests.slow.viewer.browsing import entered, press_until, running
+from tests.web.conftest import THREAD
 from tests.web.routes import addresses
 from tests.web.test_hostile import NAME
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["browser", "database", "looking", "memory", "shared", "template", "viewer", "window"]
+expect = pytest.importorskip("playwright.sync_api", reason='pip install "optical-memory[browser]"').expect
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install "optical-memory[browser]"')
 RULES = {"resultTypes": ["violations"], "preload": False, "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
@@ -295,12 +282,12 @@ def test_an_inline_script_would_not_run_even_if_it_got_in(looking):
     assert page.evaluate("window.ran") is None
 
 
-def test_a_rebound_name_reads_and_changes_nothing(window, viewer, memory):
+def test_a_rebound_name_reads_and_changes_nothing(window, memory):
     """A name of another site that points to this machine gets 403 on every route, in a real browser."""
     cookie = window.context.cookies()[0]
     window.context.add_cookies([{**cookie, "domain": "rebind.example"}])
-    for method, path in sorted(addresses(viewer.gate)):  # pages first: changes are asked for from one of them
-        url = f"http://rebind.example:{viewer.port}{path}"
+    for method, path in sorted(addresses(window.viewer.gate)):  # pages first: changes are asked for from one of them
+        url = f"http://rebind.example:{window.viewer.port}{path}"
         if method == "GET":
             assert window.page.goto(url).status == 403, path
         else:
@@ -332,9 +319,9 @@ def another_site() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1"])
-def test_other_sites_and_ports_change_and_read_nothing(window, viewer, memory, host):
+def test_other_sites_and_ports_change_and_read_nothing(window, memory, host):
     """Forms and scripts of another site, and of another port of this machine, on every changing route: refused."""
-    posts = [path for method, path in addresses(viewer.gate) if method == "POST"]
+    posts = [path for method, path in addresses(window.viewer.gate) if method == "POST"]
     pictures = ["/t/harbour/turn/5/vivid.0.png", "/static/icon.svg"]
     with another_site() as port:
         there = f"http://{host}:{port}/"
@@ -343,34 +330,34 @@ def test_other_sites_and_ports_change_and_read_nothing(window, viewer, memory, h
             window.page.evaluate(
                 """url => { const f = document.createElement('form'); f.method = 'POST'; f.action = url;
                 f.append(Object.assign(document.createElement('input'), {name: 'turns', value: '1'})); document.body.append(f); f.submit(); }""",
-                viewer.base + path,
+                window.viewer.base + path,
             )
-            window.page.wait_for_url(viewer.base + path)
+            window.page.wait_for_url(window.viewer.base + path)
         window.page.goto(there)
         for path in posts:
             for mode in ("no-cors", "cors"):
                 window.page.evaluate(
                     """([url, mode]) => fetch(url, {method: 'POST', mode, credentials: 'include',
                     body: JSON.stringify({turns: '1', whole: true, typed: '60'})}).catch(() => 0)""",
-                    [viewer.base + path, mode],
+                    [window.viewer.base + path, mode],
                 )
         read = window.page.evaluate(
             """async urls => { const got = []; for (const url of urls) { const i = new Image(); i.src = url;
             got.push(await i.decode().then(() => i.naturalWidth, () => 0)); } return got; }""",
-            [viewer.base + path for path in pictures],
+            [window.viewer.base + path for path in pictures],
         )
     assert read == [0, 0]
-    assert {status for method, _, status in viewer.answered if method == "POST"} <= {401, 403}
-    assert sum(method == "POST" for method, _, _ in viewer.answered) >= 2 * len(posts)
+    assert {status for method, _, status in window.viewer.answered if method == "POST"} <= {401, 403}
+    assert sum(method == "POST" for method, _, _ in window.viewer.answered) >= 2 * len(posts)
     assert len(memory.turns(THREAD)) == 60
     assert not any(t.pinned for t in memory.turns(THREAD))
 
 
-def test_the_cookie_is_strict_and_out_of_reach(window, viewer):
+def test_the_cookie_is_strict_and_out_of_reach(window):
     """HttpOnly, SameSite=Strict; the address that is left has no token; a second use of the link fails."""
     (cookie,) = window.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
     assert window.page.evaluate("document.cookie") == ""
     assert "token" not in window.page.url
-    assert viewer.gate.token is None
+    assert window.viewer.gate.token is None

@@ -1,0 +1,141 @@
+"""What a query asks for, as terms of the index, and the words that the index needs beside a text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MOST_TERMS = 40
+"""Words of a query beyond this many are left out: each costs a walk through its postings."""
+
+WORD = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")  # an accent may follow its letter
+FUNCTION_WORDS = frozenset(
+    WORD.findall(
+        "a an the of to in on at for and or is was were are be been has have had do does did what which who whom whose when "
+        "where why how with from by it its his her their he she they i you we my your our this that these those as not would "
+        "could should will can about"
+    )
+)
+"""English words that hold sentences together; of other languages their frequency tells."""
+ENDINGS = ("ingly", "edly", "ings", "ing", "ies", "ied", "ers", "es", "ed", "er", "ly", "s", "e")
+"""What an English word loses before its other forms are looked for, the longest first."""
+LEAST_STEM = 4
+"""Letters that must be left: shorter beginnings are those of too many words."""
+
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3005\u3007\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+    "\u1100-\u11ff\uac00-\ud7af"  # Hangul: spaced, but with particles glued on
+)
+_RUN = re.compile(f"[{_UNSPACED}]+")
+_NAME = re.compile(r"\w+")
+_UNNUMBERED = re.compile(r"^\D+$")  # an id with digits is looked for as a whole
+_PIECES = re.compile(r'"([^"]*)"|(\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Adjacent words to be found; `prefix` lets the last go on."""
+
+    words: tuple[str, ...]
+    prefix: bool = False
+
+
+def extra_words(text: str, *, fold: bool = False) -> str | None:
+    """What the index needs beside the text: character pairs of unspaced scripts, and the words glued to them.
+
+    `fold` adds accented words without their accents, for an engine that cannot do that by itself.
+    """
+    if text.isascii():
+        return None
+    words = [word for token in WORD.findall(text) for word in _token_extras(token, fold)]
+    return " ".join(words) or None
+
+
+def _token_extras(token: str, fold: bool) -> Iterator[str]:
+    if _RUN.search(token):
+        for piece in _split(token):
+            # the last character too, so that every one begins a word of the index
+            yield from (*_pairs(piece), piece[-1]) if _RUN.match(piece) and len(piece) > 1 else (piece,)
+    elif fold and (plain := unaccented(token)) != token:
+        yield plain
+
+
+def _split(token: str) -> list[str]:
+    return [piece for piece in re.split(f"([{_UNSPACED}]+)", token) if piece]
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+
+
+def unaccented(word: str) -> str:
+    if word.isascii() or _RUN.search(word):  # the sound marks of kana are not accents
+        return word
+    plain = "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
+    return unicodedata.normalize("NFC", plain)
+
+
+def terms(query: str) -> list[Term]:
+    """What a query asks for; an empty list when it holds no letter or digit.
+
+    Words that a question is made of (`FUNCTION_WORDS`) are left out where it has others. A word counts as it stands, and
+    again in its other forms: `painted` also asks for `paint*`.
+    """
+    pieces = _PIECES.findall(query)
+    said = [(phrase, bare) for phrase, bare in pieces if phrase or not _says_nothing(bare)] or pieces
+    quoted = [term for phrase, _ in said for term in _phrase(phrase)]
+    words = [term for _, bare in said for term in _bare(bare)]
+    forms = [form for term in words if (form := _forms(term))]
+    return list(dict.fromkeys([*quoted, *words, *forms]))[:MOST_TERMS]
+
+
+def _says_nothing(bare: str) -> bool:
+    words = WORD.findall(bare)
+    return not words or (not bare.endswith("*") and all(word.lower() in FUNCTION_WORDS for word in words))
+
+
+def _forms(term: Term) -> Term | None:
+    """Words that begin as this one does without its ending, if it is one word of letters that has an ending."""
+    word = term.words[0].lower()
+    if term.prefix or len(term.words) > 1 or not word.isalpha():
+        return None
+    stem = next((word[: -len(e)] for e in ENDINGS if word.endswith(e) and len(word) - len(e) >= LEAST_STEM), word)
+    return Term((stem,), prefix=True) if len(stem) >= LEAST_STEM else None
+
+
+def _phrase(text: str) -> Iterator[Term]:
+    words: list[str] = []
+    for token in WORD.findall(text):
+        for piece in _split(token):
+            words += _pairs(piece) if _RUN.match(piece) else [piece]
+    if words:
+        yield Term(tuple(words))
+
+
+def _bare(text: str) -> Iterator[Term]:
+    if not _RUN.search(text):
+        if words := tuple(WORD.findall(text)):
+            yield Term(words, prefix=text.endswith("*"))
+            yield from _parts(text) if len(words) > 1 and _UNNUMBERED.search(text) else ()
+        return
+    for piece in (p for token in WORD.findall(text) for p in _split(token)):
+        yield from _unspaced(piece) if _RUN.match(piece) else (Term((piece,)),)
+
+
+def _parts(compound: str) -> Iterator[Term]:
+    """The names in something like `flights[].flight_number`, and their words: it may stand elsewhere in another form."""
+    names = [tuple(WORD.findall(name)) for name in _NAME.findall(compound)]
+    yield from (Term(words) for words in names if words)
+    yield from (Term((word,)) for words in names for word in words if len(word) > 2)
+
+
+def _unspaced(run: str) -> Iterator[Term]:
+    """The whole run, then its pairs: a sentence of such a script is rarely repeated whole."""
+    pairs = tuple(_pairs(run))
+    yield Term(pairs, prefix=len(run) == 1)
+    if len(pairs) > 1:
+        yield from (Term((pair,)) for pair in pairs)
