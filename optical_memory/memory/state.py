@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,8 @@ from optical_memory.planning.seal import olds_of
 from optical_memory.planning.spans import Known, Look, Settings, State, copy_of, parse_sheet, parse_style
 from optical_memory.planning.tiers import Tier, fainter
 from optical_memory.storage import PageRow, Path, PlanRow, Reader, TurnRow, end
+
+ASKED_FOR = 10  # times the weight that a recalled turn has among those of its page: it stays where others are left out
 
 
 def plan_key(settings: Settings) -> str:
@@ -185,14 +187,17 @@ def _picture(tier: Tier, value: Sequence[Any], settings: Settings) -> Picture:
 
 
 def _measured(
-    rows: Sequence[TurnRow], settings: Settings, sealed: Iterable[Look], more: Iterable[int] = ()
+    rows: Sequence[TurnRow], settings: Settings, sealed: Iterable[Look], more: Set[int] = frozenset()
 ) -> dict[Tier, Look]:  # fmt: skip
-    """The looks measured anew; turns left out when the page was sealed stay left out, but for `more`."""
+    """The looks measured anew; turns left out when the page was sealed stay left out, but for `more`, which all looks show."""
     sheet = sheet_for(settings.profile, settings.budget)
     if sheet is None:
         return {}
-    olds = olds_of(rows, settings, {}, set())
-    chosen = {t.number for t in next(iter(sealed)).drawn(o.drawn for o in olds)} | set(more)
+    olds = [
+        replace(o, weight=o.weight * ASKED_FOR) if o.drawn.number in more else o
+        for o in olds_of(rows, settings, {}, set())
+    ]
+    chosen = {t.number for t in next(iter(sealed)).drawn(o.drawn for o in olds)} | more
     return looks(settings.profile, sheet, olds, chosen)
 
 
@@ -256,8 +261,8 @@ def _with_recalled(
 
 
 def _left(span: Known) -> tuple[tuple[int, int], ...]:
-    """The turns that the sharpest look of a span leaves out."""
-    return next((look.left for look in span.looks.values()), ())
+    """The turns that a look of a span leaves out."""
+    return tuple(gap for look in span.looks.values() for gap in look.left)
 
 
 def _again(turn: TurnRow, since: int) -> bool:
