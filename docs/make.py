@@ -117,7 +117,8 @@ def pictures(memory: OpticalMemory, to: Path) -> None:
     """The page at its tiers, as PNG."""
     to.mkdir(parents=True, exist_ok=True)
     pages = {tier: memory.pages(THREAD, tier=tier) for tier in DRAWN}
-    number = max(pages["dense"], key=lambda page: page.height).number  # the fullest
+    whole = set.intersection(*({page.number for page in some} for some in pages.values()))
+    number = max((p for p in pages["dense"] if p.number in whole), key=lambda page: page.height).number  # the fullest
     shown = {tier: next(p for p in some if p.number == number) for tier, some in pages.items()}
     for tier, page in shown.items():
         _cropped(page.png, to / f"{tier}.png", min(HEIGHT, *(p.height for p in shown.values())))

@@ -1,13 +1,14 @@
-"""JSON as people would write it down: no needless quotes.
+"""JSON as people would write it down: no needless quotes, long lists of like objects as tables with one header.
 
-Nothing is lost that a reader could not restore: numbers keep their digits, every value keeps its key beside it, repeated
-keys stay, strings that could be taken for something else keep their quotes.
+Nothing is lost that a reader could not restore: numbers keep their digits, repeated keys stay, strings that could be
+taken for something else keep their quotes. In a short list every value keeps its key beside it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 BEGIN = re.compile(  # at a line's start, after `name: ` or an arrow, or as the argument of a call
@@ -15,6 +16,8 @@ BEGIN = re.compile(  # at a line's start, after `name: ` or an arrow, or as the 
 )
 AFTER = re.compile(r"[ \t]*(?=[\n)]|$)")
 PLAIN = re.compile(r"[^\s\"'{}\[\],;:⟨⟩-](?:[^\n\t\"{}\[\],;]*[^\s\"{}\[\],;])?")
+CELL = ";"  # between cells: at 9 pixels OCR got 88 % of cells right, 79 % with a bar, which reads as 1, l or I
+MANY = 6  # rows from which on a table pays: in shorter lists the keys are little, and what a value is stands beside it
 LITERAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
 FAILURES = 32  # places that look like JSON and are not, after which a text is left alone: keeps the work linear
 
@@ -29,6 +32,10 @@ class Pairs(tuple[tuple[str, Any], ...]):
     """An object, in order, repeated keys included."""
 
     __slots__ = ()
+
+    def names(self) -> tuple[str, ...]:
+        """The keys in order."""
+        return tuple(key for key, _ in self)
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=Pairs, parse_int=Raw, parse_float=Raw, parse_constant=Raw, strict=False)
@@ -63,7 +70,7 @@ def compact(value: Any) -> str:
     if isinstance(value, Pairs):
         return "{" + ", ".join(f"{word(key)}:{compact(item)}" for key, item in value) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(compact, value)) + "]"
+        return "[" + (table(value) if _alike(value) else ", ".join(map(compact, value))) + "]"
     return word(value)
 
 
@@ -74,3 +81,32 @@ def word(value: Any) -> str:
     if isinstance(value, Raw) or (PLAIN.fullmatch(value) and not LITERAL.fullmatch(value)):
         return str(value)
     return json.dumps(value, ensure_ascii=False)
+
+
+def table(rows: Sequence[Pairs]) -> str:
+    """A header and a line per object; objects inside that have the same keys in all rows become columns too."""
+    head, lines = _columns(rows)
+    return "\n".join([head, *lines])
+
+
+def _columns(rows: Sequence[Pairs]) -> tuple[str, list[str]]:
+    names, records = rows[0].names(), [dict(row) for row in rows]
+    columns = [_column([record[name] for record in records]) for name in names]
+    head = CELL.join(word(name) + below for name, (below, _) in zip(names, columns, strict=True))
+    return head, [CELL.join(cells) for cells in zip(*(cells for _, cells in columns), strict=True)]
+
+
+def _column(values: list[Any]) -> tuple[str, list[str]]:
+    """What follows the column's name in the header, and one cell per row."""
+    if not _alike(values):
+        return "", [compact(value) for value in values]
+    head, lines = _columns(values)
+    return f"({head})", lines
+
+
+def _alike(values: list[Any]) -> bool:
+    """Many objects with the same keys, each once."""
+    if len(values) < MANY or not all(isinstance(value, Pairs) and value for value in values):
+        return False
+    keys = set(values[0].names())
+    return all(len(value) == len(keys) and set(value.names()) == keys for value in values)

@@ -19,7 +19,7 @@ from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier
 READABLE: Mapping[str, float] = {"text": 1.0, "card": 0.2, "handle": 0.0}  # the drawn tiers' are the profile's
 PREAMBLE = (
     "Pages follow, pictures of earlier turns, oldest first. u17, a18 in the margin or in ⟪ ⟫: here begins turn 17, the user's; "
-    "18, the assistant's. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ⟨×3⟩ three times, ⟨U+…⟩ not drawn. "
+    "18, the assistant's. ↵ newline, ¶ blank line, ¬ word goes on, › indent, ; next cell, ⟨×3⟩ three times, ⟨U+…⟩ not drawn. "
     "Numbers that are skipped were left out. Listed exact strings are right where a picture differs. Unreadable or missing: "
     "use recall_memory, do not guess."
 )
