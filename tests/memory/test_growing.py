@@ -38,7 +38,14 @@ def grown(memory, messages: list[dict], each: int = 10):
     return context
 
 
-@pytest.mark.parametrize(("model", "budget"), [("ocr:tesseract", 1_500), ("gpt-5", 3_000), ("claude-opus-5", 2_500)])
+@pytest.mark.parametrize(
+    ("model", "budget"),
+    [
+        ("gpt-5", 3_000),
+        pytest.param("ocr:tesseract", 1_500, marks=pytest.mark.slow),
+        pytest.param("claude-opus-5", 2_500, marks=pytest.mark.slow),
+    ],
+)
 def test_a_thread_that_grew_shows_of_every_third_nearly_what_one_planned_at_once_shows(make, model, budget):
     """The oldest third as well: at least four fifths as many turns, over the moments at which a step was taken."""
     messages, memory, steps = talk(260), make(model=model, budget=budget), 0
