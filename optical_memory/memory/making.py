@@ -154,9 +154,8 @@ class Maker:
             settled = self._settled(asked, row, path, state, proposal, why, now) if kept else (proposal.plan, None)
         if settled is None:
             return None
-        owing = (
-            proposal is not None or self._called.get(asked.thread) is None
-        )  # a process may have ended after its step
+        first = self._called.get(asked.thread) is None  # of this process: another may have ended after its step
+        owing = proposal is not None or first
         if owing and kept and asked.own and self.fade(asked, row, path, now):
             with self.store.read() as reader:
                 row, path = place(reader, asked.thread, asked.upto)

@@ -99,7 +99,7 @@ def _says_nothing(bare: str) -> bool:
 
 
 def _forms(term: Term) -> Term | None:
-    """Words that begin as this one does without its ending, if it is one word of letters that has an ending."""
+    """All words that begin as this one does, but for its ending; None for what is no single word of letters, or a short one."""
     word = term.words[0].lower()
     if term.prefix or len(term.words) > 1 or not word.isalpha():
         return None
