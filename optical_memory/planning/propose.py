@@ -72,8 +72,9 @@ def propose(state: State, settings: Settings) -> Proposal:
 
 
 def _standing(state: State, settings: Settings) -> float:
-    """What the pages are worth as they are shown now."""
-    return sum(span.worth(known.tier) for known, span in _options(state.spans, settings, state))
+    """What the pages are worth as they are shown now; nothing where the fonts to draw them are gone."""
+    options = _options(state.spans, settings, state)
+    return sum(span.worth(known.tier) for known, span in options if known.tier in span.readable)
 
 
 def _best(state: State, settings: Settings, level: Level) -> Weighed | None:
