@@ -127,8 +127,10 @@ def _common(one: Known, other: Known) -> int:
     return max(0, min(one.last, other.last) - max(one.first, other.first) + 1)
 
 
-def _draws(item: Placed, span: Known) -> bool:
+def _shows(item: Placed, span: Known) -> bool:
     """Does a new page, card or text show any of the span's turns?"""
+    if item.tier == "handle":
+        return False
     look = item.span.looks.get(item.tier)
     common = range(max(item.span.first, span.first), min(item.span.last, span.last) + 1)
     return any(not any(first <= n <= last for first, last in (look.left if look else ())) for n in common)
@@ -154,10 +156,10 @@ def _sealed(item: Placed, first: int, settings: Settings) -> Changed:
 
 def _anew(span: Known, new: Sequence[Placed], settings: Settings) -> Changed | None:
     """What becomes of a page whose turns are on new pages now; None where that is the same."""
-    shares = [(p, _common(span, p.span)) for p in new if _draws(p, span)]
+    shares = [(p, _common(span, p.span)) for p in new if _common(span, p.span)]
     tokens = sum(p.tokens * n / (p.span.last - p.span.first + 1) for p, n in shares)
     readable = sum(settings.readable(p.span).get(p.tier, 0.0) * n for p, n in shares) / (span.last - span.first + 1)
-    tier: Tier = max((p.tier for p, _ in shares), key=RANK.__getitem__, default="handle")
+    tier: Tier = max((p.tier for p, _ in shares if _shows(p, span)), key=RANK.__getitem__, default="handle")
     was = costs_of(span, settings).get(span.tier, span.text), settings.readable(span).get(span.tier, 0.0)
     if tier == span.tier and round(tokens) == was[0] and abs(readable - was[1]) < SAME:
         return None
