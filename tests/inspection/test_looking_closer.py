@@ -165,6 +165,7 @@ def test_a_list_of_very_many_turns_does_not_sum_them_up(harbour: str, told: Told
         assert looking.threads(memory, None, None, False, "tokens", most=10) == told("threads")
 
 
+@pytest.mark.slow
 def test_a_page_in_so_many_turns(harbour: str, run: Command, told: Told, page: int, tmp_path: Path) -> None:
     """At 0 it is as it is shown now; later never sharper, until words are left, and looking changes nothing."""
     now = told("page", harbour, page)

@@ -51,6 +51,7 @@ def test_a_locked_database_does_not_stop_the_agent_and_is_caught_up_with(make, t
     assert [t.text for t in memory.turns("t") if t.role == "user"] == ["first", "second", "third", "fourth", "fifth"]
 
 
+@pytest.mark.slow
 def test_after_the_pause_the_store_is_asked_again(make, tmp_path, caplog):
     """The same middleware goes back to the memory once the pause is over, and says so."""
     caplog.set_level(logging.WARNING)

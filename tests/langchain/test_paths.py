@@ -168,6 +168,7 @@ def test_a_model_with_a_small_window_gets_what_fits_into_it(make):
     assert max(billed(call, model.offered) for call in model.calls) <= 0.95 * 3_000
 
 
+@pytest.mark.slow
 def test_a_window_below_the_default_budget_is_the_budget(make):
     """Where no budget was given the memory plans for what the model takes: its pages are sealed, and others are told the same."""
     memory = make(budget=None)

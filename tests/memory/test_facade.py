@@ -287,6 +287,7 @@ def test_a_recalled_turn_behind_the_handle_comes_back_into_view(make):
     assert {t.number: t.tier for t in memory.turns("t")}[hidden] != "handle"
 
 
+@pytest.mark.slow
 def test_every_sealed_page_can_be_looked_at_as_it_would_be_at_any_tier(make):
     """Also those behind the handle."""
     memory = make(budget=1_500, keep=("turns", 4))

@@ -68,6 +68,7 @@ def thirds(numbers: set[int], end: int) -> Counter[int]:
     return Counter((n - 1) * 3 // end for n in numbers)
 
 
+@pytest.mark.slow
 def test_what_was_left_out_or_has_faded_is_not_shown_sharper_again(make):
     """From context to context: a turn goes down, or stays."""
     memory, messages, before = make(budget=1_500), talk(200), {}
@@ -92,6 +93,7 @@ def test_every_turn_stands_once_or_is_listed_as_left_out(make):
         assert len(seen) == len(set(seen))
 
 
+@pytest.mark.slow
 def test_the_pages_of_a_thread_share_no_turn_and_only_their_images_are_kept(make):
     """Pages in whose place newer ones were drawn are not among them, and their images are let go."""
     memory = make(budget=1_500)
@@ -104,6 +106,7 @@ def test_the_pages_of_a_thread_share_no_turn_and_only_their_images_are_kept(make
     assert stats.images <= 2 * len(pages)
 
 
+@pytest.mark.slow
 def test_a_step_that_drew_pages_anew_says_so_and_can_be_undone(make):
     """Its log has what became of every old page; undone, the same bytes are sent as before it, and the next step goes on."""
     memory, messages = make(budget=1_500), talk(200)
@@ -125,6 +128,7 @@ def test_a_step_that_drew_pages_anew_says_so_and_can_be_undone(make):
     assert memory.context("t").tokens <= 1_500
 
 
+@pytest.mark.slow
 def test_a_branch_from_before_a_step_shows_the_pages_of_its_own_past(make):
     """Pages that reach beyond the fork belong to the other branch, and older ones hold again."""
     memory, messages = make(budget=1_500), talk(200)
