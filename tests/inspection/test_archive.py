@@ -176,6 +176,7 @@ def test_a_thread_is_not_restored_over_another(harbour: str, database: Path, tmp
             restore(memory, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_pictures_that_are_all_that_is_left_come_along(tmp_path: Path) -> None:
     """With retain= the text of faded pages is gone for good; a restored thread shows the same pictures, and no text comes back."""
     kept: dict[str, Any] = SMALL | {"retain": "vivid"}

@@ -172,6 +172,7 @@ def at_a_terminal(arguments: list[str], typed: str) -> tuple[int, str]:
     return code, shown.decode(errors="replace")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("typed", "code", "role"), [("y\n", 0, "forgotten"), ("n\n", 6, "assistant")])
 def test_at_a_terminal_forget_asks(told: Told, harbour: str, database: Path, typed: str, code: int, role: str) -> None:
     """The question names what goes; yes does it, no leaves everything."""
@@ -181,6 +182,7 @@ def test_at_a_terminal_forget_asks(told: Told, harbour: str, database: Path, typ
     assert told("show", "harbour", "--turns", "2")[0]["role"] == role
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_no_png(harbour: str, database: Path, page: int) -> None:
     """Binary to a terminal is refused with exit code 6."""
     done, shown = at_a_terminal(["page", "harbour", str(page), "-o", "-", "--db", str(database)], "")

@@ -60,6 +60,7 @@ def test_a_locked_database_does_not_hold_the_shell_up(filled: Path) -> None:
     connection.close()
 
 
+@pytest.mark.slow
 def test_the_shell_gets_names_and_commands(filled: Path) -> None:
     """As bash asks for it: a command's beginning, then a thread's, with the database of --db or of the environment."""
 

@@ -71,6 +71,7 @@ def test_a_clock_that_jumps_changes_nothing_that_numbers_do_not(tmp_path_factory
     assert told(OpticalMemory(file, **options, clock=Jumping(hours)), rows) == still
 
 
+@pytest.mark.slow
 @few
 @given(threads, jumps, st.integers(400, 2_000))
 def test_ages_in_hours_stand_a_clock_that_jumps(tmp_path_factory, rows, hours, budget):

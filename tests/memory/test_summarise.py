@@ -56,6 +56,7 @@ def test_each_new_page_is_asked_for_once_with_its_own_turns(tmp_path):
         assert len(asked) == before
 
 
+@pytest.mark.slow
 def test_a_card_stays_as_it_was_said_for_a_process_without_the_model(tmp_path):
     with filled(tmp_path, lambda text, chars: "the hall is kept") as memory:
         assert "the hall is kept" in cards(memory)

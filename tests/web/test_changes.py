@@ -120,6 +120,7 @@ def test_a_post_that_is_no_object_is_refused(client, memory, body):
     assert len(memory.turns(THREAD)) == 60
 
 
+@pytest.mark.slow
 def test_a_step_that_takes_text_for_good_says_so_first(tmp_path, view):
     """With retain the dialog names the turns whose words go, and that there is no way back; and so it is."""
     with OpticalMemory(tmp_path / "fading.db", model=MODEL, budget=3_000, retain="clear") as memory:
