@@ -117,6 +117,7 @@ def test_where_no_cache_is_ever_warm_ours_sends_few_tokens_and_keeps_most_readab
         assert found.ours.readable > 2 * found.equal_money.readable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "chars_per_token", "pages", "share"),
     [

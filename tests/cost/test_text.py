@@ -75,6 +75,7 @@ def test_any_text_counts_without_an_error_even_with_lone_surrogates(text):
     assert 0 <= count_o200k(text) <= 4 * len(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [" ", "a", "\n", "-", "你", "ab", "\t ", "😀", "0"])
 def test_a_million_repeated_characters_count_in_a_moment(unit):
     start = time.perf_counter()

@@ -74,6 +74,7 @@ def test_any_text_is_harmless_and_loses_nothing_visible(text: str) -> None:
         assert shown == text
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.text(alphabet=st.characters()) | st.integers(),

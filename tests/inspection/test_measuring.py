@@ -115,6 +115,7 @@ def test_a_profile_by_file_decides_what_type_pages_are_drawn_in(
     assert told("context", harbour, "--profile", profile, "--model", "gpt-5.5")["model"] == "gpt-5.5"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["context harbour", "show harbour", "page harbour PAGE", "stats", "simulate harbour"]
 )

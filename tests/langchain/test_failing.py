@@ -158,6 +158,7 @@ def test_a_tool_result_larger_than_the_budget_is_shown_by_head_and_tail(make, ca
     assert caplog.text.count("head and tail") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("long", ["a result", "a question"])
 def test_beside_what_is_cut_the_model_still_sees_its_memory(make, long):
     """The newest result or question takes half of the room; what was pinned long ago stands in the other half."""

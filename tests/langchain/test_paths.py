@@ -152,6 +152,7 @@ def long_talk(runner, turns=24):
         runner.invoke(say(f"Question {n}"), on("t"))
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_see_gets_no_image(make):
     """profile["image_inputs"] is False: the memory comes as text, within budget, and stands within a run."""
     model = Scripted(play=looks(2), profile={"image_inputs": False})
