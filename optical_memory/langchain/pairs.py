@@ -52,15 +52,8 @@ def sendable(messages: Sequence[BaseMessage], thoughts: bool = False) -> list[Ba
     be bound to it; a person's empty message says so.
     """
     out = [_filled(message) for message in answered(messages) if not _says_nothing(message, thoughts)]
-    out = [message for message, beside in _with_neighbours(out) if not (beside and _says_nothing(message, False))]
     opens = next((m.type for m in out if m.type != "system"), "human")
     return out if opens == "human" else [HumanMessage(BEGINS, additional_kwargs={"lc_source": SOURCE}), *out]
-
-
-def _with_neighbours(messages: Sequence[BaseMessage]) -> Iterator[tuple[BaseMessage, bool]]:
-    """Each message, and whether an answer stands right before or after it: reasoning alone must not make two in a row."""
-    answers = [False, *(isinstance(m, AIMessage) for m in messages), False]
-    return ((m, answers[i] or answers[i + 2]) for i, m in enumerate(messages))
 
 
 def _filled(message: BaseMessage) -> BaseMessage:

@@ -49,15 +49,36 @@ def wired(request: Any, messages: Sequence[BaseMessage], profile: Profile, cache
     `profile` is that of the pages. `thread` names the conversation where a provider wants to know what belongs together.
     """
     kind = family(request.model)
-    if kind == "anthropic":
-        return _for_anthropic(request, messages, cache)
     if kind == "openai":
         formed = _imaged(messages, _openai_image, profile)
         marked = cache is not None and takes_breakpoints(request.model)
         return _marked_for_openai(request, formed, thread) if marked else request.override(messages=formed)
+    messages = _alternating(messages)
+    if kind == "anthropic":
+        return _for_anthropic(request, messages, cache)
     if kind == "gemini":
         messages = [_with_calls_whole(m) for m in _imaged(messages, _gemini_image, profile)]
-    return request.override(messages=list(messages))
+    return request.override(messages=messages)
+
+
+def _alternating(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Answers in a row as one: what a person said between them may not be shown, and Gemini then refuses a call.
+
+    Only OpenAI takes answers in a row; the other clients join what people and tools say, not what the assistant says.
+    """
+    out: list[BaseMessage] = []
+    for message in messages:
+        if out and isinstance(message, AIMessage) and isinstance(out[-1], AIMessage):
+            out[-1] = _joined(out[-1], message)
+        else:
+            out.append(message)
+    return out
+
+
+def _joined(first: AIMessage, second: AIMessage) -> AIMessage:
+    """Two answers as one, under the later one's id; the first has no open calls, or results would stand between them."""
+    said = [b for b in (*_blocks(first), *_blocks(second)) if b["type"] != "text" or b["text"].strip()]
+    return second.model_copy(update={"content": said, "tool_calls": [*first.tool_calls, *second.tool_calls]})
 
 
 def ours(message: BaseMessage) -> bool:
@@ -149,27 +170,10 @@ def _with_calls_whole(message: BaseMessage) -> BaseMessage:
 def _for_anthropic(request: Any, messages: Sequence[BaseMessage], cache: Cache) -> Any:
     """Native image blocks, images before text, and breakpoints where the host has left room for them."""
     kind = str(request.model._llm_type)
-    formed = [_anthropic_message(m, strict=kind == "anthropic-chat") if ours(m) else m for m in _alternating(messages)]
+    formed = [_anthropic_message(m, strict=kind == "anthropic-chat") if ours(m) else m for m in messages]
     if cache is None or kind not in ("anthropic-chat", "anthropic-bedrock-chat"):
         return request.override(messages=formed)
     return _marked(request, formed, cache)
-
-
-def _alternating(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Answers in a row as one: the client joins what people and tools say, not what the assistant says."""
-    out: list[BaseMessage] = []
-    for message in messages:
-        if out and isinstance(message, AIMessage) and isinstance(out[-1], AIMessage):
-            out[-1] = _joined(out[-1], message)
-        else:
-            out.append(message)
-    return out
-
-
-def _joined(first: AIMessage, second: AIMessage) -> AIMessage:
-    """Two answers as one, under the later one's id; the first has no open calls, or results would stand between them."""
-    said = [b for b in (*_blocks(first), *_blocks(second)) if b["type"] != "text" or b["text"].strip()]
-    return second.model_copy(update={"content": said, "tool_calls": [*first.tool_calls, *second.tool_calls]})
 
 
 def _anthropic_message(message: BaseMessage, strict: bool) -> BaseMessage:

@@ -167,6 +167,25 @@ def test_a_call_with_broken_arguments_reaches_the_provider_with_its_result(doors
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_two_answers_in_a_row_reach_the_provider(doors, name):
+    """Where what a person said between two answers is not shown, the second may be a call: both are in the request."""
+    model, memory, _ = doors[name]
+    call = AIMessage("I look.", tool_calls=[{"name": "look", "args": {"path": "a"}, "id": "c1"}])
+    history = [
+        HumanMessage("Look."),
+        AIMessage("All is well."),
+        call,
+        ToolMessage("row 1", tool_call_id="c1", name="look"),
+    ]
+    payload_of, check, _ = PROVIDERS[name]
+    request = sent(model, memory, f"twice{next(names)}", history, None)
+    payload = payload_of(request.model, request)
+    check(payload)
+    assert all(str(m.content) in json.dumps(payload) for m in history)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_an_answer_of_reasoning_alone_leaves_no_gap_where_its_reasoning_goes(doors):
     """Before a message that is cut only reasoning that is known to be bound stays: an answer of nothing else goes whole."""
     model, memory, _ = doors["anthropic"]
