@@ -6,13 +6,14 @@ arithmetic (`glyphs.py`), so the bytes of a page do not depend on the FreeType o
 
 The cell reaches from the ascender to the underscore. Whatever is higher (accents on capitals) or lower is
 squeezed into it with the baseline kept; ink that overhangs its advance is moved inside, so that neighbours
-never overlap.
+never overlap. A capital I, which in the font is a bare stem as a small l is, gets serifs.
 """
 
 from __future__ import annotations
 
 import argparse
 import struct
+import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from PIL import Image, ImageDraw, ImageFont
 from optical_memory.pages.glyphs import CELL, DATA, MAGIC
 
 CORE = "bdfhklpqgyjA0_"  # what fills the cell exactly, top to bottom
+BARE = "I\u0399\u0406\u2160"  # capitals that are no more than a stem, as a small l is: with or without an accent they get serifs
+SERIF, SERIF_WIDTH, BESIDE = CELL // 10, CELL * 3 // 8, CELL // 24  # rows, columns, and columns of paper on each side
 LEAST = CELL // 4  # the least advance: two inked glyphs must not begin in the same pixel column at 5 pixels
 BAR = slice(
     CELL * 7 // 8, CELL * 31 // 32
@@ -63,6 +66,7 @@ class Pen:
         self.em = CELL * 1000 / (bottom - top)
         self.rise = round(-top * self.em / 1000)  # rows above the baseline
         self.font = ImageFont.truetype(str(path), self.em, layout_engine=ImageFont.Layout.BASIC)
+        self.capital = -round(self.font.getbbox("H", anchor="ls")[1])  # rows that a capital is high
         self.none = self.ink("\U0010ffff")
 
     def ink(self, char: str) -> NDArray[np.bool_]:
@@ -87,12 +91,22 @@ class Pen:
         ink = ink[:, columns[0] : columns[-1] + 1]
         above = squeezed(ink[: 2 * CELL][::-1], self.rise)[::-1]
         cell = np.concatenate((above, squeezed(ink[2 * CELL :], CELL - self.rise)))
+        left = max(0, int(columns[0]) - CELL)
         if code == ord("_"):
             cell[:], cell[BAR] = False, True
+        if unicodedata.normalize("NFD", chr(code))[0] in BARE and cell.shape[1] <= SERIF_WIDTH:
+            cell, left, advance = self.serifed(cell), BESIDE, SERIF_WIDTH + 2 * BESIDE
         rows = np.flatnonzero(cell.any(axis=1))
-        left = max(0, int(columns[0]) - CELL)
         width = max(advance, left + cell.shape[1], LEAST)
         return Master(code, width, left, int(rows[0]), cell[rows[0] : rows[-1] + 1])
+
+    def serifed(self, cell: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A stem with a bar at the height of capitals and one on the baseline, so that "I" is no "l" and no "|"."""
+        more = SERIF_WIDTH - cell.shape[1]
+        out = np.pad(cell, ((0, 0), (more // 2, more - more // 2)))
+        out[self.rise - self.capital : self.rise - self.capital + SERIF] = True
+        out[self.rise - SERIF : self.rise] = True
+        return out
 
 
 def squeezed(half: NDArray[np.bool_], rows: int) -> NDArray[np.bool_]:

@@ -70,3 +70,15 @@ def test_styles_are_as_dense_as_their_area_says():
     }
     base = held["sans9"] * Style.of("sans9").area
     assert all(held[key] * Style.of(key).area == pytest.approx(base, rel=0.03) for key in held)
+
+
+@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize("bold", [False, True])
+def test_a_capital_i_is_no_small_l_and_no_bar(name: str, bold: bool):
+    """It has serifs, with an accent and in Cyrillic too: a bare stem was read as "l" or "|" by an OCR engine at most places."""
+    font = face(name)
+    stem = font.drawn(glyph(name, "l", bold))[0].shape[1]
+    for char in "IÌÍÎІ":
+        across = font.drawn(glyph(name, char, bold))[0].sum(axis=1)
+        assert across[-1] > 2 * stem > 1.2 * np.median(across), char
+    assert font.advance[glyph(name, "I", bold)] > font.advance[glyph(name, "l", bold)]
