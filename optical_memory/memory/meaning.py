@@ -2,13 +2,15 @@
 
 Turns are embedded when somebody searches, newest first and outside of any transaction: remembering never waits for a model.
 Where the model of the embeddings fails, the search by words stands alone, and one warning says so.
+
+Both kinds of score are made alike in scale for each question, added, and spread to the turns beside (see `fused`).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -26,9 +28,11 @@ PIECES = 8  # of a turn at most
 BATCH = 64  # texts given to the model at once
 CATCH_UP = 256  # turns embedded before a search at most: an imported thread is done in several, or by `embed`
 PAUSE = timedelta(seconds=60)  # after a failure, before the model is asked again
-DEEP = 50  # places of each list that are fused
-NEAR = 2.0  # standard deviations above the thread's mean from which a turn is found by its meaning alone
-WEIGHT = 2.0  # of a standard deviation beside the score of the words; set on one conversation (see LOG.md)
+DEEP = 50  # turns found by their words that are fused, where fewer are asked for
+NEAR = 2.0  # standard deviations above the path's mean from which a turn is found by its meaning alone
+WEIGHT = 0.2  # of a standard deviation, as a share of the best score of the words; 0.15 and 0.25 find nearly as much
+LEAST = 1.0  # a standard deviation counts at least this much, in scores of words, where words find nothing or little
+BESIDE = 0.3  # what a turn's score counts for the turns before and after it; 0.2 to 0.5 find nearly as much
 BLOCK = 8_192  # vectors multiplied at once
 
 Vectors = NDArray[np.float16]
@@ -59,8 +63,16 @@ class _Held:
     """The vectors of a thread, as they were when they had this mark."""
 
     mark: tuple[int, int]
-    turns: NDArray[np.int64]
+    places: NDArray[np.int64]  # of each vector: turn id, branch id, turn number
     vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """How near in meaning each turn of a path is to a question; both arrays go by turn number, from 0, which no turn has."""
+
+    ids: NDArray[np.int64]  # turn ids; 0 where a turn has no vector
+    above: NDArray[np.float64]  # standard deviations above the mean of the path; 0 where a turn has no vector
 
 
 class Meaning:
@@ -87,12 +99,12 @@ class Meaning:
     def search(
         self, reader: Reader, path: Path, query: str, limit: int, exclude: Container[int] = ()
     ) -> list[Found]:  # fmt: skip
-        """The best turns on the path by words, fused with the nearest in meaning where the query was `prepared`."""
+        """The best turns on the path by words, fused with the nearest in meaning where the query was embedded by `prepare`."""
         asked = self._asked.get(query)
         if asked is None or not path:
             return reader.search(path, query, limit=limit, exclude=exclude)
         words = reader.search(path, query, limit=max(limit, DEEP), exclude=exclude)
-        return fused(words, self._nearest(reader, path, asked, exclude), limit)
+        return fused(words, self._meant(reader, path, asked), exclude)[:limit]
 
     # ----------------------------------------------------------------------------------------- embedding
 
@@ -180,26 +192,15 @@ class Meaning:
 
     # ----------------------------------------------------------------------------------------- searching
 
-    def _nearest(self, reader: Reader, path: Path, asked: Asked, exclude: Container[int]) -> list[Found]:
-        """The turns on the path that are nearest in meaning, as scores in standard deviations above the thread's mean."""
-        thread_id = reader.thread_of(path)
-        held = self._vectors(reader, thread_id, asked)
-        if not len(held.turns):
-            return []
-        scores = _scores(held.vectors, asked.vector)
-        scores = (scores - scores.mean()) / (scores.std() or 1.0)
-        best: dict[int, float] = {}
-        for at in np.argsort(-scores, kind="stable"):
-            if scores[at] < NEAR and len(best) >= DEEP:
-                break
-            best.setdefault(int(held.turns[at]), float(scores[at]))
-            if len(best) >= 8 * DEEP:
-                break
-        places = reader.places(path, best)
-        found = [
-            Found(places[i], i, score, "") for i, score in best.items() if i in places and places[i] not in exclude
-        ]
-        return found[:DEEP]
+    def _meant(self, reader: Reader, path: Path, asked: Asked) -> Meant:
+        """How near the turns on the path are in meaning; of a turn in several pieces, the nearest counts."""
+        held = self._vectors(reader, reader.thread_of(path), asked)
+        on = _on_path(held.places, path)
+        ids, best = np.zeros(end(path) + 1, np.int64), np.full(end(path) + 1, -np.inf)
+        turns, _, numbers = held.places[on].T
+        ids[numbers] = turns
+        np.maximum.at(best, numbers, _scores(held.vectors, asked.vector)[on])
+        return Meant(ids, _above_mean(best))
 
     def _vectors(self, reader: Reader, thread_id: int, asked: Asked) -> _Held:
         """The thread's vectors: kept in this process, with what has come since."""
@@ -209,13 +210,13 @@ class Meaning:
             return old
         since = old.mark[1] if old is not None else 0
         new = reader.vectors(thread_id, asked.model, after=since)
-        if old is None or len(old.turns) + len(new) != mark[0]:  # some are gone: begin anew
+        if old is None or len(old.places) + len(new) != mark[0]:  # some are gone: begin anew
             old, new = None, reader.vectors(thread_id, asked.model)
-        turns = np.array([turn_id for turn_id, _ in new], np.int64)
-        rows = np.frombuffer(b"".join(vector for _, vector in new), "<f2").reshape(len(new), len(asked.vector))
+        places = np.array([place for *place, _ in new], np.int64).reshape(len(new), 3)
+        rows = np.frombuffer(b"".join(row[-1] for row in new), "<f2").reshape(len(new), len(asked.vector))
         if old is not None:
-            turns, rows = np.concatenate([old.turns, turns]), np.concatenate([old.vectors, rows])
-        return self._held.put(key, _Held(mark, turns, rows))
+            places, rows = np.concatenate([old.places, places]), np.concatenate([old.vectors, rows])
+        return self._held.put(key, _Held(mark, places, rows))
 
 
 def _place(path: Path, model: str) -> tuple[int, str]:
@@ -238,8 +239,27 @@ def _unit(vector: Sequence[float]) -> NDArray[np.float32]:
 
 
 def _scores(vectors: Vectors, asked: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cosine of each vector with the question."""
     blocks = [vectors[i : i + BLOCK].astype(np.float32) @ asked for i in range(0, len(vectors), BLOCK)]
-    return np.concatenate(blocks)
+    return np.concatenate([np.zeros(0, np.float32), *blocks])
+
+
+def _on_path(places: NDArray[np.int64], path: Path) -> NDArray[np.bool_]:
+    """Which of the vectors belong to turns on the path."""
+    on = np.zeros(len(places), np.bool_)
+    _, branches, numbers = places.T
+    for span in path:
+        on |= (branches == span.branch_id) & (numbers >= span.first) & (numbers <= span.last)
+    return on
+
+
+def _above_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The scores in standard deviations above their mean; 0 for those that are minus infinity, which count as none."""
+    known = np.isfinite(scores)
+    if not known.any():
+        return np.zeros(len(scores))
+    mean, spread = scores[known].mean(), scores[known].std() or 1.0
+    return np.where(known, (scores - mean) / spread, 0.0)
 
 
 def pieces(turn: TurnRow) -> Iterator[str]:
@@ -253,26 +273,37 @@ def pieces(turn: TurnRow) -> Iterator[str]:
             return
 
 
-def fused(words: Sequence[Found], meant: Sequence[Found], limit: int) -> list[Found]:
-    """Two lists as one: a turn scores what its words do, and twice its standard deviations in meaning.
+def fused(words: Sequence[Found], meant: Meant, exclude: Container[int] = ()) -> list[Found]:
+    """All turns found by their words, and those near in meaning, as one list, best first.
 
-    Sums of scores found more than sums of reciprocal ranks (Cormack, Clarke and Buettcher, SIGIR 2009, k = 60).
+    A turn scores s = w + u z, where w is the score of its words (0 if it has none of them), z how many standard deviations
+    it is above the mean in meaning, and u = `WEIGHT` of the best w, at least `LEAST`: so the share of meaning does not
+    change with the scale of the words' scores, which grows with the question, and what meaning alone finds is scored as
+    words are. To s comes `BESIDE` of the s of the turns before and after, since an answer seldom repeats its question.
+
+    A sum of scores of which each is brought to a scale of its own: Bruch, Gai and Ingber, An Analysis of Fusion Functions
+    for Hybrid Retrieval, TOIS 2023, who found it better than reciprocal ranks, as it is here (LOG.md, Recall by meaning).
     """
-    by_words, by_meaning = ({hit.number: hit for hit in found} for found in (words, meant))
-    out = [
-        Found(h.number, h.turn_id, h.score + WEIGHT * _above(by_meaning.get(h.number)), h.snippet)
-        for h in by_words.values()
+    said = np.zeros(len(meant.above))
+    for hit in words:
+        said[hit.number] = hit.score
+    unit = max(WEIGHT * said.max(), LEAST)
+    scores, near = _with_beside(said + unit * meant.above), _above_mean(_with_beside(meant.above)) >= NEAR
+    by_words = {hit.number: hit for hit in words}
+    found = [replace(hit, score=float(scores[hit.number])) for hit in words]
+    found += [
+        Found(n, int(meant.ids[n]), float(scores[n]), "")
+        for n in np.flatnonzero(near & (meant.ids > 0)).tolist()
+        if n not in by_words and n not in exclude
     ]
-    out += [
-        Found(h.number, h.turn_id, WEIGHT * h.score, h.snippet)
-        for h in by_meaning.values()
-        if h.number not in by_words and h.score >= NEAR
-    ]
-    return sorted(out, key=lambda hit: (-hit.score, -hit.number))[:limit]
+    return sorted(found, key=lambda hit: (-hit.score, -hit.number))
 
 
-def _above(hit: Found | None) -> float:
-    return max(0.0, hit.score) if hit else 0.0
+def _with_beside(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    out = scores.copy()
+    out[1:] += BESIDE * scores[:-1]
+    out[:-1] += BESIDE * scores[1:]
+    return out
 
 
-__all__ = ["Asked", "Embedder", "Meaning", "fused", "pieces"]
+__all__ = ["Asked", "Embedder", "Meaning", "Meant", "fused", "pieces"]

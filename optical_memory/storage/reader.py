@@ -363,22 +363,12 @@ class Reader:
         count, newest = self._connection.execute(query.where(*_vectors_of(thread_id, model))).one()
         return int(count), int(newest)
 
-    def vectors(self, thread_id: int, model: str, *, after: int = 0) -> list[tuple[int, bytes]]:
-        """(turn id, vector) of this model's vectors in a thread with an id above `after`, in the order of their ids."""
-        query = sa.select(embedding.c.turn_id, embedding.c.vector).where(*_vectors_of(thread_id, model))
+    def vectors(self, thread_id: int, model: str, *, after: int = 0) -> list[tuple[int, int, int, bytes]]:
+        """(turn id, branch id, turn number, vector) of this model's in a thread with an id above `after`, in their ids' order."""
+        query = sa.select(turn.c.id, turn.c.branch_id, turn.c.number, embedding.c.vector)
+        query = query.join_from(embedding, turn, embedding.c.turn_id == turn.c.id).where(*_vectors_of(thread_id, model))
         found = self._connection.execute(query.where(embedding.c.id > after).order_by(embedding.c.id))
-        return [(int(turn_id), bytes(vector)) for turn_id, vector in found]
-
-    def places(self, path: Path, turn_ids: Iterable[int]) -> dict[int, int]:
-        """Turn numbers by turn id, of those that are on the path."""
-        query = sa.select(turn.c.id, turn.c.branch_id, turn.c.number)
-        on = {r.branch_id: r for r in path}
-        rows_ = (
-            row
-            for chunk in rows.chunks(turn_ids)
-            for row in self._connection.execute(query.where(turn.c.id.in_(chunk)))
-        )
-        return {i: n for i, branch_id, n in rows_ if branch_id in on and on[branch_id].first <= n <= on[branch_id].last}
+        return [(row.id, row.branch_id, row.number, bytes(row.vector)) for row in found]
 
     def thread_of(self, path: Path) -> int:
         """The id of the thread that a path lies in."""

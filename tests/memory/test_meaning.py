@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from langchain_core.embeddings import Embeddings
 
 from optical_memory import OpticalMemory
-from optical_memory.memory.meaning import CATCH_UP, PIECES, pieces
+from optical_memory.memory.meaning import CATCH_UP, PIECES, Meant, fused, pieces
+from optical_memory.storage import Found
 from optical_memory.storage.schema import embedding
 
 ALIKE = {"boat": "ferry", "vessel": "ferry", "departs": "leaves", "midday": "noon", "cash": "money", "paid": "money"}
@@ -93,6 +94,40 @@ def test_words_still_count(make):
         hits = memory.recall("t", "shelf 154")
         assert hits[0].turn == 23
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_an_answer_is_found_by_the_question_before_it(make):
+    """It often holds nothing of what is asked for, neither in words nor in meaning."""
+    rows = talk(30)
+    rows[11] = {"role": "assistant", "content": "Half past nine, I think.", "id": "answer"}
+    with make(embeddings=Hashing()) as memory:
+        memory.remember("t", rows)
+        assert [hit.turn for hit in memory.search("t", "when does the boat depart, midday?", limit=2)] == [11, 12]
+
+
+def test_turns_of_another_branch_are_not_found_by_meaning(make):
+    """Nor does their number lend its score to the turn that has it now."""
+    rows = talk(30)
+    with make(embeddings=Hashing()) as memory:
+        memory.remember("t", rows)
+        assert memory.search("t", "cash paid")[0].turn == 16
+        memory.remember("t", [*rows[:14], {"role": "user", "content": "Nothing.", "id": "x"}, *rows[20:25]])
+        hits = memory.search("t", "cash paid")
+        assert not any("money" in hit.text for hit in hits)
+        assert 16 not in [hit.turn for hit in hits]
+
+
+@pytest.mark.parametrize("scale", [0.5, 10.0])
+def test_the_scale_of_the_words_does_not_change_the_order(scale):
+    """A longer question scores higher in words; meaning keeps its share."""
+    rng = np.random.default_rng(7)
+    meant = Meant(np.arange(41), np.r_[0.0, rng.standard_normal(40)])
+    scores = dict(zip(range(1, 21), rng.uniform(10, 20, 20).tolist(), strict=True))
+    orders = [
+        [hit.number for hit in fused([Found(n, n, score * by, "") for n, score in scores.items()], meant)]
+        for by in (1.0, scale)
+    ]
+    assert orders[0] == orders[1] != sorted(scores, key=lambda n: -scores[n])
 
 
 def test_a_turn_is_embedded_once(make):

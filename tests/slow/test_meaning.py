@@ -31,13 +31,11 @@ def hits(file: Path, name: str, embeddings: MiniLM | None) -> tuple[int, int]:
 
 
 def test_embeddings_find_more_of_what_is_asked_for(tmp_path):
-    """Over two conversations of LoCoMo: a labelled turn is among the first five for two more questions in a hundred.
-
-    It was three when words alone found .54 and both .61; since other forms of words are found, words alone find as much.
-    """
+    """Over two conversations of LoCoMo, on which the fusion was not set: a labelled turn is among the first five for three
+    more questions in a hundred, and for seventy in all."""
     share = {}
     for name, embeddings in (("words", None), ("both", MiniLM.load())):
         found = [hits(tmp_path / f"{name}.db", f"locomo-conv-{n}", embeddings) for n in (26, 43)]
         share[name] = sum(f for f, _ in found) / sum(n for _, n in found)
-    assert share["both"] >= share["words"] + 0.02, share
-    assert share["both"] >= 0.64, share
+    assert share["both"] >= share["words"] + 0.03, share
+    assert share["both"] >= 0.70, share
