@@ -1,7 +1,7 @@
 """Full-text search over the source text, on both engines, for any text that a person or a model may type.
 
-Words are OR-ed and ranked, "quoted phrases" and prefix* are understood, everything else is data. SQLite's
-tokenizer takes a run of Chinese or Japanese for one word, so every turn also keeps pairs of such characters
+Words are OR-ed and ranked, with their other forms (`terms`); "quoted phrases" and prefix* are understood, everything else is
+data. SQLite's tokenizer takes a run of Chinese or Japanese for one word, so every turn also keeps pairs of such characters
 (`terms.extra_words`): a query of two or more characters is a phrase of pairs, one character begins a pair.
 """
 
@@ -55,8 +55,9 @@ def search(
 ) -> list[Found]:
     """The best turns on the path, best first; a substring scan of the newest turns when no word is found.
 
-    A turn scores BM25 (k1 = 1.2, b = 0.4) with every word counted once and frequencies taken within its own
-    thread: so a score means the same on both engines, and no other thread can change it.
+    A turn scores BM25 (k1 = 1.2, b = 0.4) with every term that it holds counted once and frequencies taken within its own
+    thread: so a score means the same on both engines, and no other thread can change it. Rarity is ln(1 + ...), as in
+    Lucene, and so never negative: a word in most turns still counts a little.
     """
     query = query[:MOST_CHARS]
     asked = terms(query)

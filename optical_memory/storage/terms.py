@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MOST_TERMS = 40
-"""Words of a query beyond this many are left out: each costs a walk through its postings."""
+"""Terms of a query beyond this many are left out, other forms of words first: each costs a walk through its postings."""
 
 WORD = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")  # an accent may follow its letter
 FUNCTION_WORDS = frozenset(
@@ -20,7 +20,7 @@ FUNCTION_WORDS = frozenset(
 )
 """English words that hold sentences together; of other languages their frequency tells."""
 ENDINGS = ("ingly", "edly", "ings", "ing", "ies", "ied", "ers", "es", "ed", "er", "ly", "s", "e")
-"""What an English word loses before its other forms are looked for, the longest first."""
+"""What an English word loses before its other forms are looked for: the first that leaves `LEAST_STEM` letters."""
 LEAST_STEM = 4
 """Letters that must be left: shorter beginnings are those of too many words."""
 
@@ -32,7 +32,7 @@ _UNSPACED = (
 )
 _RUN = re.compile(f"[{_UNSPACED}]+")
 _NAME = re.compile(r"\w+")
-_UNNUMBERED = re.compile(r"^\D+$")  # an id with digits is looked for as a whole
+_DIGIT = re.compile(r"\d")
 _PIECES = re.compile(r'"([^"]*)"|(\S+)')
 
 
@@ -73,6 +73,7 @@ def _pairs(run: str) -> list[str]:
 
 
 def unaccented(word: str) -> str:
+    """The word without its accents; one of an unspaced script as it is."""
     if word.isascii() or _RUN.search(word):  # the sound marks of kana are not accents
         return word
     plain = "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
@@ -80,10 +81,11 @@ def unaccented(word: str) -> str:
 
 
 def terms(query: str) -> list[Term]:
-    """What a query asks for; an empty list when it holds no letter or digit.
+    """What a query asks for, without repetition: phrases, words, other forms of words; empty when it holds no letter or digit.
 
-    Words that a question is made of (`FUNCTION_WORDS`) are left out where it has others. A word counts as it stands, and
-    again in its other forms: `painted` also asks for `paint*`.
+    Words that a question is made of (`FUNCTION_WORDS`) are left out where it has others. A word of `LEAST_STEM` letters or
+    more counts as it stands, and again in any of its forms: `painted` also asks for `paint*`, so a turn that says `painted`
+    counts twice, one that says `painting` once.
     """
     pieces = _PIECES.findall(query)
     said = [(phrase, bare) for phrase, bare in pieces if phrase or not _says_nothing(bare)] or pieces
@@ -99,7 +101,7 @@ def _says_nothing(bare: str) -> bool:
 
 
 def _forms(term: Term) -> Term | None:
-    """All words that begin as this one does, but for its ending; None for what is no single word of letters, or a short one."""
+    """A word's beginning without its ending, as a prefix; None for a prefix, several words, what has digits, or a short word."""
     word = term.words[0].lower()
     if term.prefix or len(term.words) > 1 or not word.isalpha():
         return None
@@ -120,14 +122,15 @@ def _bare(text: str) -> Iterator[Term]:
     if not _RUN.search(text):
         if words := tuple(WORD.findall(text)):
             yield Term(words, prefix=text.endswith("*"))
-            yield from _parts(text) if len(words) > 1 and _UNNUMBERED.search(text) else ()
+            if len(words) > 1 and not _DIGIT.search(text):  # an id with digits is looked for as a whole
+                yield from _parts(text)
         return
     for piece in (p for token in WORD.findall(text) for p in _split(token)):
         yield from _unspaced(piece) if _RUN.match(piece) else (Term((piece,)),)
 
 
 def _parts(compound: str) -> Iterator[Term]:
-    """The names in something like `flights[].flight_number`, and their words: it may stand elsewhere in another form."""
+    """The names in something like `flights[].flight_number`, and their words: elsewhere a name may stand alone or be spaced."""
     names = [tuple(WORD.findall(name)) for name in _NAME.findall(compound)]
     yield from (Term(words) for words in names if words)
     yield from (Term((word,)) for words in names for word in words if len(word) > 2)
