@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +69,10 @@ def test_a_word_cut_at_the_end_of_a_line_is_whole() -> None:
 
 
 def test_what_is_drawn_once_is_compared_once() -> None:
-    """Lines that repeat stand there once, with their count; that loses nothing."""
+    """A table names its columns once, and lines that repeat stand there once with their count; that loses nothing."""
+    rows = json.dumps([{"crate": f"A-{n}", "kg": n} for n in range(6)])
+    assert drawn(rows).count("crate") == 1
+    assert compare(drawn(rows), "[crate;kg\n" + "\n".join(f"A-{n};{n}" for n in range(6)) + "]").share == 1.0
     log = "connection refused\n" * 12 + "gave up"
     assert drawn(log).count("refused") == 1
     assert compare(drawn(log), "connection refused\u27e8\u00d712\u27e9\ngave up").share == 1.0

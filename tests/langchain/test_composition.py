@@ -64,7 +64,6 @@ NAMES = ["retry", "fallback", "pii", "human", "editing", "caching"]
 PAIRS = [pytest.param(pair, marks=pytest.mark.slow) for pair in combinations(NAMES, 2)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("names", [*((n,) for n in NAMES), *PAIRS], ids="+".join)
 def test_the_memory_works_beside_others(make, names):
     """Each call in the budget with whole pairs, each message remembered once, mails redacted in the database too."""

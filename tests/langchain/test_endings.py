@@ -141,7 +141,6 @@ def checkpointed(path, middleware, turns: int) -> int:
         return path.stat().st_size
 
 
-@pytest.mark.slow
 def test_the_memory_adds_no_checkpoint_to_a_run(make, tmp_path):
     """The checkpointer's file is as large as without the memory, to a few bytes of bookkeeping: no picture is in it."""
     memory = make(budget=2_000)

@@ -51,16 +51,15 @@ def test_a_locked_database_does_not_stop_the_agent_and_is_caught_up_with(make, t
     assert [t.text for t in memory.turns("t") if t.role == "user"] == ["first", "second", "third", "fourth", "fifth"]
 
 
-@pytest.mark.slow
 def test_after_the_pause_the_store_is_asked_again(make, tmp_path, caplog):
     """The same middleware goes back to the memory once the pause is over, and says so."""
     caplog.set_level(logging.WARNING)
     memory, model = make(lock_timeout=0.1), Scripted(play=looks(0))
-    runner = agent(model, memory, checkpointer=InMemorySaver(), strict=False, pause=0.3)
+    runner = agent(model, memory, checkpointer=InMemorySaver(), strict=False, pause=0.1)
     runner.invoke(say("first"), on("t"))
     with locked(tmp_path / "memory.db"):
         runner.invoke(say("second"), on("t"))
-    time.sleep(0.35)
+    time.sleep(0.12)
     runner.invoke(say("third"), on("t"))
     assert len(memory.turns("t")) == 6
     assert "answers again" in caplog.text
@@ -158,7 +157,6 @@ def test_a_tool_result_larger_than_the_budget_is_shown_by_head_and_tail(make, ca
     assert caplog.text.count("head and tail") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("long", ["a result", "a question"])
 def test_beside_what_is_cut_the_model_still_sees_its_memory(make, long):
     """The newest result or question takes half of the room; what was pinned long ago stands in the other half."""

@@ -28,7 +28,7 @@ import tests.langchain.servers.openai as openai
 from tests.langchain.clients import CLIENTS, MODELS
 
 NOWHERE = SimpleNamespace(url="http://127.0.0.1:9")
-EXAMPLES = 10  # talks for each provider, about 30 histories; the slow tests take many more
+EXAMPLES = 16  # talks for each provider, about 50 histories; the slow tests take many more
 BUDGET = 6_000
 names = count(1)
 

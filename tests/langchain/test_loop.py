@@ -46,7 +46,6 @@ async def many(make, count: int, turns: int) -> None:
         assert len(said) == 3 * turns
 
 
-@pytest.mark.slow
 async def test_many_agents_share_a_memory(make):
     """Eight at once: every answer comes, every thread is whole, none has another's turns."""
     await many(make, 8, 2)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from optical_memory import Context, OpticalMemory
 from optical_memory.planning.tiers import DRAWN, RANK
+from tests.memory.conftest import Clock
 
 KINDS = ("apple", "river", "copper", "violin", "harbour", "lantern", "meadow", "pepper", "saddle", "timber", "window")
 
@@ -29,13 +34,31 @@ def shown(context) -> set[int]:
     return {n for s in context.segments if s.kind in kinds for first, last in s.shown for n in range(first, last + 1)}
 
 
-def grown(memory, messages: list[dict], each: int = 10):
-    """The last context of a thread that has come in portions."""
-    context = None
+Moment = tuple[Context, dict[int, int]]
+
+
+def grown(memory: OpticalMemory, messages: list[dict], each: int = 10) -> list[Moment]:
+    """A thread that comes in portions: the context after each of them, and the rank of the tier of every turn."""
+    moments = []
     for n in range(0, len(messages), each):
         memory.remember("t", messages[n : n + each])
-        context = memory.context("t")
-    return context
+        moments.append((memory.context("t"), {turn.number: RANK[turn.tier] for turn in memory.turns("t")}))
+    return moments
+
+
+@pytest.fixture(scope="module")
+def growth(tmp_path_factory) -> tuple[Path, list[Moment]]:
+    """Two hundred turns that came in portions of ten: the database to copy, and every moment of it."""
+    file = tmp_path_factory.mktemp("growing") / "memory.db"
+    with OpticalMemory(file, model="ocr:tesseract", budget=1_500, clock=Clock()) as memory:
+        return file, grown(memory, talk(200))
+
+
+@pytest.fixture
+def memory(growth, make, tmp_path) -> OpticalMemory:
+    """The memory of that thread, in a database of the test's own."""
+    shutil.copyfile(growth[0], tmp_path / "memory.db")
+    return make(budget=1_500)
 
 
 @pytest.mark.parametrize(
@@ -68,36 +91,25 @@ def thirds(numbers: set[int], end: int) -> Counter[int]:
     return Counter((n - 1) * 3 // end for n in numbers)
 
 
-@pytest.mark.slow
-def test_what_was_left_out_or_has_faded_is_not_shown_sharper_again(make):
+def test_what_was_left_out_or_has_faded_is_not_shown_sharper_again(growth):
     """From context to context: a turn goes down, or stays."""
-    memory, messages, before = make(budget=1_500), talk(200), {}
-    for n in range(0, len(messages), 10):
-        memory.remember("t", messages[n : n + 10])
-        memory.context("t")
-        now = {turn.number: RANK[turn.tier] for turn in memory.turns("t")}
+    ranks = [now for _, now in growth[1]]
+    for before, now in pairwise(ranks):
         assert all(now[number] >= rank for number, rank in before.items())
-        before = now
-    assert len(set(before.values())) > 2
+    assert len(set(ranks[-1].values())) > 2
 
 
-def test_every_turn_stands_once_or_is_listed_as_left_out(make):
+def test_every_turn_stands_once_or_is_listed_as_left_out(growth):
     """On old pages, on pages drawn anew, and where old and new turns share one."""
-    memory, messages = make(budget=1_500), talk(200)
-    for n in range(0, len(messages), 10):
-        memory.remember("t", messages[n : n + 10])
-        context = memory.context("t")
+    for end, (context, _) in zip(range(10, 210, 10), growth[1], strict=True):
         seen = [k for s in context.segments for first, last in s.shown for k in range(first, last + 1)]
         left = [k for first, last in context.left_out for k in range(first, last + 1)]
-        assert sorted({*seen, *left}) == list(range(1, n + 11))
+        assert sorted({*seen, *left}) == list(range(1, end + 1))
         assert len(seen) == len(set(seen))
 
 
-@pytest.mark.slow
-def test_the_pages_of_a_thread_share_no_turn_and_only_their_images_are_kept(make):
+def test_the_pages_of_a_thread_share_no_turn_and_only_their_images_are_kept(memory):
     """Pages in whose place newer ones were drawn are not among them, and their images are let go."""
-    memory = make(budget=1_500)
-    grown(memory, talk(200))
     pages = memory.pages("t")
     covered = [n for first, last in dict.fromkeys(p.turns for p in pages) for n in range(first, last + 1)]
     assert len(covered) == len(set(covered))
@@ -128,12 +140,9 @@ def test_a_step_that_drew_pages_anew_says_so_and_can_be_undone(make):
     assert memory.context("t").tokens <= 1_500
 
 
-@pytest.mark.slow
-def test_a_branch_from_before_a_step_shows_the_pages_of_its_own_past(make):
+def test_a_branch_from_before_a_step_shows_the_pages_of_its_own_past(memory):
     """Pages that reach beyond the fork belong to the other branch, and older ones hold again."""
-    memory, messages = make(budget=1_500), talk(200)
-    grown(memory, messages)
-    edited = [*messages[:120], {"role": "user", "content": "Let us go another way.", "id": "other"}]
+    edited = [*talk(200)[:120], {"role": "user", "content": "Let us go another way.", "id": "other"}]
     memory.remember("t", edited)
     context = memory.context("t")
     seen = [k for s in context.segments for first, last in s.shown for k in range(first, last + 1)]

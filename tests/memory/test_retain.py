@@ -313,9 +313,9 @@ def test_a_missing_record_is_found_by_the_check(make):
 def test_retention_can_be_set_for_a_memory_that_is_there(make):
     """What has fallen before goes with the next step."""
     grown(make).close()
-    memory = grown(make, 64, retain="dense")
+    memory = grown(make, 72, retain="dense")
     fallen = [t.number for t in memory.turns("t") if t.tier in ("dense", "card", "handle")]
-    assert len(fallen) > 12
+    assert len(fallen) > 15
     assert [t.number for t in memory.turns("t") if t.purged] == fallen
 
 

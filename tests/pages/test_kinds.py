@@ -30,6 +30,10 @@ values = st.recursive(
             "[" + ", ".join(f'{{"id": {n}, "to": "ATL"}}' for n in range(6)) + "]",
             "[id;to↵0;ATL↵1;ATL↵2;ATL↵3;ATL↵4;ATL↵5;ATL]",
         ),
+        (
+            "[" + ", ".join(f'{{"a": {{"b": {n}, "c": 2}}}}' for n in range(6)) + "]",
+            "[a(b;c)↵0;2↵1;2↵2;2↵3;2↵4;2↵5;2]",
+        ),
         ('book({"user_id":"mia_li_3668","n":1.50})', "book({user_id:mia_li_3668, n:1.50})"),
         ('→ search: {"a": "x, y", "a": "true"}', '→ search: {a:"x, y", a:"true"}'),
         ('{"t": "07:00:00", "e": ""}', '{t:07:00:00, e:""}'),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slow.postgres import cluster
+from tests.slow.postgres import database
 
 pytestmark = pytest.mark.slow
 
@@ -62,9 +62,9 @@ def test_observing_prices_both_ways():
     assert instead < sent
 
 
-def test_the_server_runs_on_postgresql():
+def test_the_server_runs_on_postgresql(postgresql):
     """The same program with another URL."""
-    with cluster() as url:
+    with database(postgresql) as url:
         assert "12 of 12 guests" in run("server.py", OPTICAL_MEMORY_DB=url)
 
 

@@ -31,16 +31,16 @@ from tests.inspection.conftest import talk
 from tests.inspection.shown import COLOURS, active, hostile, on_a_terminal, wrong_in
 from tests.inspection.test_archive import everything
 from tests.inspection.test_dry_run import check_one
-from tests.slow.postgres import cluster
+from tests.slow.postgres import database
 from tests.slow.test_readme import built, run
 
 pytestmark = pytest.mark.slow
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def test_a_dry_run_names_what_happens_over_a_thousand_schedules() -> None:
+def test_a_dry_run_names_what_happens_over_a_thousand_schedules(tmp_path: Path) -> None:
     """I4: not one of 1,000 random schedules and conversations does anything but what its dry run said."""
-    changed = sum(check_one(seed) > 0 for seed in range(1_000))
+    changed = sum(check_one(tmp_path / "memory.db", seed) > 0 for seed in range(1_000))
     print(f"{changed} of 1,000 conversations changed tiers")
     assert changed > 500
 
@@ -218,10 +218,10 @@ def test_a_new_user_sees_a_page_of_their_own_in_three_commands(tmp_path: Path) -
 # --------------------------------------------------------------------------------------------- from one engine to the other
 
 
-def test_an_exported_thread_goes_to_postgresql_and_back(tmp_path: Path) -> None:
+def test_an_exported_thread_goes_to_postgresql_and_back(tmp_path: Path, postgresql: str) -> None:
     """SQLite to PostgreSQL to SQLite: the same files, byte for byte, and the same next call on each."""
     settings: dict[str, Any] = {"model": "claude-opus-5", "budget": 3_000, "keep": ("turns", 2)}
-    with cluster() as url, OpticalMemory(url, **settings) as there:
+    with database(postgresql) as url, OpticalMemory(url, **settings) as there:
         with OpticalMemory(tmp_path / "a.db", **settings) as memory:
             memory.remember("t", talk(40))
             memory.step("t")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import pytest
-import sqlalchemy as sa
 
 from optical_memory import OpticalMemory
 from tests.memory.conftest import Clock
@@ -16,21 +14,14 @@ from tests.memory.test_making import (  # noqa: F401
 )
 from tests.memory.test_meaning import *  # noqa: F403
 from tests.memory.test_retain import *  # noqa: F403
-from tests.slow.postgres import cluster
+from tests.slow.postgres import database
 
 pytestmark = pytest.mark.slow
-_fresh = count()
 
 # what these promise is about a file
 del test_text_that_has_faded_is_nowhere_in_the_file  # noqa: F821
 del test_vectors_go_where_the_text_goes  # noqa: F821
 del test_every_context_keeps_its_budget_and_every_turn_has_text_or_a_picture  # noqa: F821
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with cluster() as url:
-        yield url
 
 
 @pytest.fixture
@@ -39,22 +30,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(server: str, clock: Clock) -> Iterator[Callable[..., OpticalMemory]]:
+def make(postgresql: str, migrated: str, clock: Clock) -> Iterator[Callable[..., OpticalMemory]]:
     """Makes memories on one new database, and closes them."""
-    name, made = f"memory_{next(_fresh)}", []
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
+    made: list[OpticalMemory] = []
+    with database(postgresql, migrated) as url:
 
-    def new(**settings: object) -> OpticalMemory:
-        options = {"model": "ocr:tesseract", "budget": 4_000, "clock": clock} | settings
-        made.append(OpticalMemory(server.replace("/postgres?", f"/{name}?"), **options))
-        return made[-1]
+        def new(**settings: object) -> OpticalMemory:
+            options = {"model": "ocr:tesseract", "budget": 4_000, "clock": clock} | settings
+            made.append(OpticalMemory(url, **options))
+            return made[-1]
 
-    yield new
-    for memory in made:
-        memory.close()
+        yield new
+        for memory in made:
+            memory.close()
 
 
 def test_faded_text_is_in_no_row(make):

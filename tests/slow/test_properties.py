@@ -17,7 +17,7 @@ def test_the_properties_hold_for_many_more_examples(name):
     file = Path(__file__).parents[1] / "memory" / f"{name}.py"
     environment = os.environ | {"OPTICAL_MEMORY_EXAMPLES": "100"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "slow or not slow", str(file)],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "slow or not slow", str(file)],
         env=environment,
         capture_output=True,
         text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +12,7 @@ from optical_memory.errors import ReadOnlyError, SchemaError, StoreError
 from optical_memory.storage import Store
 from optical_memory.storage.migrate import alembic_config
 from optical_memory.storage.schema import HEAD, metadata
-from tests.slow.postgres import cluster
+from tests.slow.postgres import database
 from tests.slow.test_storage_processes import append_many, first_use, read_until, run
 from tests.storage.makers import begun, texts
 
@@ -26,28 +25,24 @@ from tests.storage.test_search import *  # noqa: F403
 from tests.storage.test_turns import *  # noqa: F403
 
 pytestmark = pytest.mark.slow
-_fresh = count()
 
 # what these promise is about a file
 del test_no_byte_of_it_stays_on_disk, test_erase_says_when_a_reader_holds_on  # noqa: F821
 del test_what_a_killed_process_did_not_overwrite_is_overwritten_when_the_file_is_opened_next  # noqa: F821
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with cluster() as url:
-        yield url
+@pytest.fixture
+def empty(postgresql: str) -> Iterator[str]:
+    """A new database on the server, without a table."""
+    with database(postgresql) as made:
+        yield made
 
 
 @pytest.fixture
-def url(server: str) -> str:
-    """A new, empty database on the server."""
-    name = f"memory_{next(_fresh)}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return server.replace("/postgres?", f"/{name}?")
+def url(postgresql: str, migrated: str) -> Iterator[str]:
+    """A new database with the tables, and nothing in them."""
+    with database(postgresql, migrated) as made:
+        yield made
 
 
 @pytest.fixture
@@ -57,12 +52,12 @@ def store(url: str) -> Iterator[Store]:
     made.close()
 
 
-def test_two_servers_share_a_thread(url: str) -> None:
+def test_two_servers_share_a_thread(empty: str) -> None:
     """4 processes x 200 appends and 2 readers: numbered without gaps, nothing lost."""
-    answers = run(*[(append_many, (url, f"w{i}", 200)) for i in range(4)], *[(read_until, (url, 800))] * 2)
+    answers = run(*[(append_many, (empty, f"w{i}", 200)) for i in range(4)], *[(read_until, (empty, 800))] * 2)
     assert [answer[0] for answer in answers[:4]] == [200] * 4
     assert all(isinstance(looks, int) for looks in answers[4:])
-    store = Store(url)
+    store = Store(empty)
     with store.read() as reader:
         rows = reader.turns(reader.path(reader.threads()[0]))
     assert [row.number for row in rows] == list(range(1, 801))
@@ -72,9 +67,9 @@ def test_two_servers_share_a_thread(url: str) -> None:
 
 
 @pytest.mark.parametrize("round_", range(5))
-def test_eight_processes_start_on_an_empty_database(url: str, round_: int) -> None:
+def test_eight_processes_start_on_an_empty_database(empty: str, round_: int) -> None:
     """All succeed, there is one schema."""
-    assert run(*[(first_use, (url,))] * 8) == [HEAD] * 8
+    assert run(*[(first_use, (empty,))] * 8) == [HEAD] * 8
 
 
 def test_the_migrations_make_exactly_the_tables_that_are_queried(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The viewer's model view is the context that the agent sends, over a thousand random threads."""
+"""The viewer's model view is the context that the agent sends, byte for byte."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from optical_memory.errors import BudgetError
 from optical_memory.inspection.output import as_json
 from optical_memory.inspection.web.desk import Desk
 from optical_memory.inspection.web.lookout import Lookout
-
-pytestmark = pytest.mark.slow
 
 MODELS = ("claude-opus-5", "gpt-5", "gemini-3-pro", "ocr:tesseract")
 words = st.text("abcdefg 0123456789-_.\n{}", min_size=1, max_size=400)
@@ -65,9 +63,18 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("same") / "memory.db", itertools.count()
 
 
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(threads, st.sampled_from(MODELS), st.integers(400, 4_000), st.integers(1, 4))
+def test_the_next_call_is_the_agent_s_own(place, thread, model, budget, steps):
+    """Messages, images and tokens are equal, whatever the thread, the model and the budget."""
+    file, numbers = place
+    assert_same(file, f"t{next(numbers)}", thread, model, budget, steps)
+
+
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False)
 @given(threads, st.sampled_from(MODELS), st.integers(300, 6_000), st.integers(1, 5))
 def test_a_thousand_threads_are_shown_as_they_are_sent(place, thread, model, budget, steps):
-    """Messages, images and tokens are equal, letter for letter and byte for byte."""
+    """The same over many more threads, and over smaller and larger budgets."""
     file, numbers = place
     assert_same(file, f"t{next(numbers)}", thread, model, budget, steps)
