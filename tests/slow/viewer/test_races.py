@@ -45,6 +45,12 @@ def settled(page) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def open_is(page, turn: int) -> None:
+    """The pane is this turn's, and it is the one that is marked."""
+    expect(page.locator("#detail-title")).to_contain_text(f"Turn {turn}")
+    expect(page.locator(".turn.chosen")).to_have_attribute("id", f"t{turn}")
+
+
 # --------------------------------------------------------------------------------------------- turns and panes
 
 
@@ -68,15 +74,13 @@ def test_turns_that_were_passed_over_are_no_way_back(looking):
     """Back leads to the turn that was seen before, not through those whose answer nobody waited for."""
     looking.go("/t/harbour/turn/60")
     page, held = looking.page, Held(looking.page, r"/turn/5[89]$")
-    page.keyboard.press("j")
-    held.asked_for("/turn/59")
-    page.keyboard.press("j")
-    held.asked_for("/turn/58")
+    for turn in (59, 58):
+        page.keyboard.press("j")
+        held.asked_for(f"/turn/{turn}")
     held.let_go()
     expect(page.locator("#detail-title")).to_contain_text("Turn 58")
     page.go_back()
-    expect(page.locator("#detail-title")).to_contain_text("Turn 60")
-    expect(page.locator(".turn.chosen")).to_have_attribute("id", "t60")
+    open_is(page, 60)
     looking.clean()
 
 
@@ -88,17 +92,15 @@ def test_back_and_forward_while_a_pane_is_fetched_end_where_the_address_is(looki
         page.locator(f"#t{turn} a").click()
         expect(page.locator("#detail-title")).to_contain_text(f"Turn {turn}")
     held = Held(page, r"/turn/(59|60)$")
-    page.evaluate("history.back()")
-    held.asked_for("/turn/59")
-    page.evaluate("history.back()")
-    held.asked_for("/turn/60")
+    for back_to in (59, 60):
+        page.evaluate("history.back()")
+        held.asked_for(f"/turn/{back_to}")
     page.evaluate("history.forward()")
     page.wait_for_url("**/turn/59")
     held.let_go()
     expect(page.locator("#detail-title")).to_contain_text("Turn 59")
     settled(page)
-    expect(page.locator("#detail-title")).to_contain_text("Turn 59")
-    expect(page.locator(".turn.chosen")).to_have_attribute("id", "t59")
+    open_is(page, 59)
     looking.clean()
 
 
