@@ -91,8 +91,9 @@ class Maker:
         again = self._again(asked)
         if again is not None:
             return again
+        why = ""
         for attempt in range(RETRIES):
-            made = self._made(asked if attempt < RETRIES - 1 else _preview(asked))
+            made, why = self._made(asked if attempt < RETRIES - 1 else _preview(asked), why)
             if made is not None:
                 return made
         raise StoreError(f"thread {asked.thread!r} changed while its context was made; call context() again")
@@ -138,8 +139,11 @@ class Maker:
             self._called.put(asked.thread, now)
         return found
 
-    def _made(self, asked: Asked) -> Context | None:
-        """One attempt; None if the thread changed between planning and storing."""
+    def _made(self, asked: Asked, before: str) -> tuple[Context | None, str]:
+        """(one attempt, why a step was taken); None if the thread changed between planning and storing.
+
+        `before` is why an earlier attempt took a step: that one is stored, and stands.
+        """
         now, settings = self.clock(), asked.settings
         spoken_for = asked.reserved + self.books.margin(settings)
         with self.store.read() as reader:
@@ -149,11 +153,12 @@ class Maker:
             if kept and not asked.own and current_tokens(state, settings) + spoken_for > settings.budget:
                 state, standing = load(reader, path, settings, spoken_for, now, False, blank=True)
         proposal, why = self._decided(asked, row, path, state, standing, now)
+        why = why or before
         settled: tuple[Plan, PlanRow | None] | None = (proposal.plan if proposal else state.plan, standing)
         if proposal is not None:
             settled = self._settled(asked, row, path, state, proposal, why, now) if kept else (proposal.plan, None)
         if settled is None:
-            return None
+            return None, before
         first = self._called.get(asked.thread) is None  # of this process: another may have ended after its step
         owing = proposal is not None or first
         if owing and kept and asked.own and self.fade(asked, row, path, now):
@@ -164,7 +169,7 @@ class Maker:
         view = View(asked.thread, row, path, state, settings, settled[0], proposal, settled[1], why, asked.reserved)
         if kept and asked.own:
             self._called.put(asked.thread, now)
-        return self._shown(asked, view, kept)
+        return self._shown(asked, view, kept), why
 
     def _decided(
         self, asked: Asked, row: ThreadRow, path: Path, state: State, standing: PlanRow | None, now: datetime
@@ -173,7 +178,7 @@ class Maker:
         if standing is not None and not asked.own:
             return None, ""
         if asked.own:
-            state = replace(state, source=sealed_turns(self.store, path), apart=asked.config.retain != "forever")
+            state = steppable(self.store, path, state, asked.config)
         proposal, why, _ = decide(state, asked.settings, standing is not None, self.idle(row, now))
         return proposal, why
 
@@ -258,6 +263,11 @@ class Maker:
             asked.thread, cast(Any, list(messages)), tokens, shown, tuple(ranges(range(1, first))), settings.budget,
             asked.reserved, settings.profile.name, None, "observe", end, None, would,
         )  # fmt: skip
+
+
+def steppable(store: Store, path: Path, state: State, config: MemoryConfig) -> State:
+    """The state with its sealed turns at hand, so that a step may lay them out anew; apart where their text is to go for good."""
+    return replace(state, source=sealed_turns(store, path), apart=config.retain != "forever")
 
 
 def _preview(asked: Asked) -> Asked:

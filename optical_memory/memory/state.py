@@ -261,7 +261,7 @@ def _with_recalled(
 
 
 def _left(span: Known) -> tuple[tuple[int, int], ...]:
-    """The turns that a look of a span leaves out."""
+    """The turns that any look of a span leaves out, in ranges that may overlap."""
     return tuple(gap for look in span.looks.values() for gap in look.left)
 
 

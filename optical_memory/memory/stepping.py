@@ -8,8 +8,8 @@ from datetime import datetime
 import optical_memory.memory.retain as retain
 from optical_memory.config import MemoryConfig
 from optical_memory.errors import StoreError
-from optical_memory.memory.making import RETRIES, Asked, Maker
-from optical_memory.memory.reading import place, sealed_turns
+from optical_memory.memory.making import RETRIES, Asked, Maker, steppable
+from optical_memory.memory.reading import place
 from optical_memory.memory.state import load, plan_key
 from optical_memory.memory.values import Change, Step
 from optical_memory.planning.context import Plan
@@ -28,9 +28,7 @@ def take(maker: Maker, asked: Asked, dry_run: bool) -> Step:
         with maker.store.read() as reader:
             row, path = place(reader, asked.thread)
             state, _standing = load(reader, path, settings, maker.books.margin(settings), now, True)
-        apart = asked.config.retain != "forever"
-        state = replace(state, source=sealed_turns(maker.store, path), apart=apart)
-        state = with_older(state, settings.profile)
+        state = with_older(steppable(maker.store, path, state, asked.config), settings.profile)
         proposal = propose(state, settings)
         due = _due(state, settings, proposal)
         if dry_run:

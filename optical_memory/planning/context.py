@@ -191,9 +191,8 @@ def _greedy(spans: Sequence[Span], room: int) -> list[Tier] | None:
     return [tiers[place] for place in chosen]
 
 
-Point = tuple[
-    int, float, Tier
-]  # tokens, minus the value, tier: so that points sort as they are, the best of equals first
+Point = tuple[int, float, Tier]
+"""Tokens, minus the value, tier: so that points sort as they are, the best of equals first."""
 
 
 def _steps(starts: Sequence[int], costs: Sequence[int], losses: Sequence[float]) -> Iterator[tuple[int, int]]:

@@ -135,21 +135,34 @@ def brought(context) -> list[tuple[int, int]]:
 
 def test_what_another_call_recalled_meanwhile_is_used_here_too(make):
     """One call looks for what to bring back, and another has brought something back before it is done: that stands in both."""
+    theirs, mine, first = at_once(make)
+    theirs.context("t")
+    second = brought(mine.context("t", query=f"crate {word(3)}"))
+    assert recalled(mine) == [[13, 14]]
+    assert second == brought(first[1]) == [(13, 14)]
+
+
+def test_a_call_that_took_a_step_says_why_even_where_it_is_made_again(make):
+    """The step is stored before the look; where another call then brings something back, the reason is still the step's."""
+    _, mine, first = at_once(make)
+    context = mine.context("t", query=f"crate {word(3)}")
+    assert brought(context) == brought(first[1]) == [(13, 14)]
+    assert context.reason == mine.steps("t")[0].reason == "forced"
+
+
+def at_once(make):
+    """Two memories of a thread, and what the first one shows: it is asked while the second looks for what to bring back."""
     settings, first = {"budget": 1_500, "keep": ("turns", 4)}, []
     theirs = make(**settings)
     theirs.remember("t", [*talk(60), *ASKED])
-    theirs.context("t")
 
     def count(text: str) -> int:  # counting is a part of looking
         if HEAD in text and not first:
-            first.append([])
-            first.append(brought(theirs.context("t", query=f"crate {word(12)}")))
+            first.append(None)
+            first.append(theirs.context("t", query=f"crate {word(12)}"))
         return count_o200k(text)
 
-    mine = make(**settings, count=count)
-    second = brought(mine.context("t", query=f"crate {word(3)}"))
-    assert recalled(mine) == [[13, 14]]
-    assert second == first[1] == [(13, 14)]
+    return theirs, make(**settings, count=count), first
 
 
 def test_calls_at_the_same_time_store_one_recall(make):
