@@ -7,7 +7,7 @@ that the model reads well, with their exact strings beside it. They stay there u
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import sqrt
@@ -16,7 +16,7 @@ from typing import Any
 from optical_memory.cost import Profile
 from optical_memory.memory.view import View
 from optical_memory.pages import Sheet, Style, fitted, measure
-from optical_memory.planning.context import Segment, preamble, ranges
+from optical_memory.planning.context import Segment, preamble
 from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import MARK
 from optical_memory.planning.looks import smaller
@@ -60,17 +60,12 @@ def standing(reader: Reader, view: View, key: str, since: int) -> list[tuple[int
     """What was recalled for the anchors since the plan was made, as (anchor, segment)."""
     out = []
     for row in reader.recalled(view.path, key, since=since):
-        turns = [t for t in _rows(reader, view, row.turns["turns"]) if not t.purged]
+        turns = [t for t in reader.turns_at(view.path, row.turns["turns"]) if not t.purged]
         if turns:
             where = (turns[0].number, turns[-1].number)
             text = row.turns["text"] if row.turns["look"] else told(turns)
             out.append((row.anchor, Segment("recalled", where, row.tokens, text=text, look=row.turns["look"])))
     return out
-
-
-def _rows(reader: Reader, view: View, numbers: Iterable[int]) -> list[TurnRow]:
-    """The turns of these numbers, in order."""
-    return [t for first, last in ranges(sorted(set(numbers))) for t in reader.turns(view.path, first, last)]
 
 
 def find(reader: Reader, view: View, query: str, room: int, search: Search) -> Recollection | None:
@@ -84,7 +79,7 @@ def find(reader: Reader, view: View, query: str, room: int, search: Search) -> R
     legible = _legible(view)
     found = _with_neighbours({h.number: h.score for h in hits}, shown, view.plan.through)
     scores = {n: score * (AGAIN if n in legible else 1.0) for n, score in found.items()}
-    turns = {t.number: t for t in _rows(reader, view, scores) if not t.purged}
+    turns = {t.number: t for t in reader.turns_at(view.path, scores) if not t.purged}
     ranked = sorted(turns, key=lambda n: (-scores[n] / sqrt(len(turns[n].text) + MARK), -n))
     words = _as_text([turns[n] for n in ranked], view, room)
     drawn = _as_page([turns[n] for n in ranked if n not in legible], view, room)

@@ -16,7 +16,7 @@ from optical_memory.memory.kept import Kept
 from optical_memory.memory.state import plan_key
 from optical_memory.memory.view import View, left_out
 from optical_memory.messages import as_langchain, from_stored
-from optical_memory.planning.context import Segment, ranges
+from optical_memory.planning.context import Segment
 from optical_memory.storage import Path, Reader
 
 log = logging.getLogger("optical_memory")
@@ -24,7 +24,6 @@ log = logging.getLogger("optical_memory")
 Encoded = tuple[str, ...]  # a segment's PNGs as base64
 Drawn = tuple[tuple[int, int] | None, str | None]  # a segment's turns and look
 Found = recollect.Recollection | None
-FEW = 3  # stretches of turns that are read one by one
 
 
 class Shown:
@@ -77,11 +76,7 @@ class Shown:
         """The LangChain messages of every turn that is shown as text and that the caller did not bring."""
         wanted = [s.turns for s in segments if s.kind in ("text", "current") and s.turns and s.text is None]
         numbers = {n for first, last in wanted for n in range(first, last + 1)} - set(mine)
-        parts = ranges(sorted(numbers))
-        if len(parts) > FEW:  # a query for each of many single turns took most of the time of a call
-            rows = reader.turns_at(path, numbers)
-        else:
-            rows = [t for first, last in parts for t in reader.turns(path, first, last)]
+        rows = reader.turns_at(path, numbers)
         have = {t.id: self._messages.get((t.id, t.messages)) for t in rows}
         stored = reader.messages([i for i, kept in have.items() if kept is None])
         out: dict[int, list[Any]] = {}
