@@ -4,8 +4,8 @@ Between steps the plan stands and new turns follow it as text, so that every byt
 
 Where old pages may be drawn anew (`State.older`, see `redraw`), what goes does not come back, and so four things differ from a
 plan whose pages are all new: both plans are made and the better one is taken (`_best`); a step that would leave little of what
-there is fills more (`propose`); a card counts less (`_reluctant`); and what speaks against a plan is not that stretches are missing
-which it had no room to draw, but that pages go which are shown now (`_whole`).
+there is fills more (`propose`); a card counts less (`_reluctant`); and what speaks against a plan is not that stretches are
+missing which it had no room to draw, but that pages go which are shown now (`_whole`).
 """
 
 from __future__ import annotations
