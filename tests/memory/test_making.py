@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 
+import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from optical_memory.cost import count_o200k
@@ -163,6 +164,30 @@ def at_once(make):
         return count_o200k(text)
 
     return theirs, make(**settings, count=count), first
+
+
+class Ends(BaseException):
+    """The process ends here."""
+
+
+def test_a_process_that_ends_after_its_step_leaves_the_recall_to_the_next_one(make):
+    """The step is stored by itself; the next call takes none, looks once more and stores what it brings back once."""
+    settings, query = {"budget": 1_500, "keep": ("turns", 4)}, f"crate {word(3)}"
+
+    def count(text: str) -> int:
+        if HEAD in text:
+            raise Ends
+        return count_o200k(text)
+
+    ended = make(**settings, count=count)
+    ended.remember("t", [*talk(60), *ASKED])
+    with pytest.raises(Ends):
+        ended.context("t", query=query)
+    assert (recalled(ended), len(ended.steps("t"))) == ([], 1)
+    following = make(**settings)
+    shown = [brought(following.context("t", query=query)) for _ in range(2)]
+    assert shown == [[(3, 4)]] * 2
+    assert (recalled(following), len(following.steps("t"))) == ([[3, 4]], 1)
 
 
 def test_calls_at_the_same_time_store_one_recall(make):
