@@ -115,7 +115,8 @@ class Store:
 
         False when a reader still holds an older state: call again later, or let the next process that opens the file
         finish the work; the file knows that it is owed. Backups, replicas and whatever the disk itself keeps are out
-        of our reach. PostgreSQL vacuums dead rows, which does not overwrite them.
+        of our reach. PostgreSQL vacuums dead rows, which does not overwrite them; it takes no note of what is owed, so
+        that after a process that ended too early they wait for the next call of this, or for the server's own vacuum.
         """
         with engine.typed_errors(self.url):
             self._prepare()
