@@ -64,7 +64,7 @@ def memory(growth, make, tmp_path) -> OpticalMemory:
 @pytest.mark.parametrize(
     ("model", "budget"),
     [
-        ("gpt-5", 3_000),
+        pytest.param("gpt-5", 3_000, marks=pytest.mark.slow),
         pytest.param("ocr:tesseract", 1_500, marks=pytest.mark.slow),
         pytest.param("claude-opus-5", 2_500, marks=pytest.mark.slow),
     ],
