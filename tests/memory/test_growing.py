@@ -61,14 +61,8 @@ def memory(growth, make, tmp_path) -> OpticalMemory:
     return make(budget=1_500)
 
 
-@pytest.mark.parametrize(
-    ("model", "budget"),
-    [
-        pytest.param("gpt-5", 3_000, marks=pytest.mark.slow),
-        pytest.param("ocr:tesseract", 1_500, marks=pytest.mark.slow),
-        pytest.param("claude-opus-5", 2_500, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "budget"), [("gpt-5", 3_000), ("ocr:tesseract", 1_500), ("claude-opus-5", 2_500)])
 def test_a_thread_that_grew_shows_of_every_third_nearly_what_one_planned_at_once_shows(make, model, budget):
     """The oldest third as well: at least four fifths as many turns, over the moments at which a step was taken."""
     messages, memory, steps = talk(260), make(model=model, budget=budget), 0
