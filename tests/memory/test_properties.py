@@ -152,7 +152,8 @@ def test_resolution_never_rises_with_age(opened, runs, model, budget):
                 return
             said = {turn.number: RANK[turn.tier] for turn in memory.turns(t) if turn.tier in RANK}
             assert [(n, seen[n], rank) for n, rank in now.items() if rank < seen.get(n, 0)] == []
-            assert [(n, told[n], rank) for n, rank in said.items() if rank < told.get(n, 0)] == []
+            # a card is of all turns of its page, those too that the page left out and that were behind the handle till then
+            assert [(n, told[n], rank) for n, rank in said.items() if rank < min(told.get(n, 0), RANK["card"])] == []
             seen |= now
             told |= said
 
