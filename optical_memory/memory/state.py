@@ -193,10 +193,7 @@ def _measured(
     sheet = sheet_for(settings.profile, settings.budget)
     if sheet is None:
         return {}
-    olds = [
-        replace(o, weight=o.weight * ASKED_FOR) if o.drawn.number in more else o
-        for o in olds_of(rows, settings, {}, set())
-    ]
+    olds = [replace(o, weight=o.weight * ASKED_FOR) if o.drawn.number in more else o for o in olds_of(rows, settings)]
     chosen = {t.number for t in next(iter(sealed)).drawn(o.drawn for o in olds)} | more
     return looks(settings.profile, sheet, olds, chosen)
 
@@ -261,7 +258,7 @@ def _with_recalled(
 
 
 def _left(span: Known) -> tuple[tuple[int, int], ...]:
-    """The turns that any look of a span leaves out, in ranges that may overlap."""
+    """The turns that at least one of the span's looks leaves out, as ranges that may overlap."""
     return tuple(gap for look in span.looks.values() for gap in look.left)
 
 

@@ -2,15 +2,15 @@
 
 Between steps the plan stands and new turns follow it as text, so that every byte before them stays as it was.
 
-Where old pages may be drawn anew (`State.older`, see `redraw`), what goes does not come back, and so four things differ from a
-plan whose pages are all new: both plans are made and the better one is taken (`_best`); a step that would leave little of what
-there is fills more (`propose`); a card counts less (`_reluctant`); and what speaks against a plan is not that stretches are
-missing which it had no room to draw, but that pages go which are shown now (`_whole`).
+What goes does not come back, so pages that stand are given up late: a plan in which none goes is better than one in which one
+does (`_none_goes`), and a step that would leave little of what there is fills more (`propose`). Where their turns can be read,
+these are tried on fewer, fuller pages as well (`layouts`), and a card in the place of such a page counts less (`_readable`). A
+first plan has no pages to give up; what speaks against it is that stretches of the talk are missing (`SHOWN`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from optical_memory.cost import Profile
@@ -19,8 +19,8 @@ from optical_memory.planning.context import Plan, Segment, Span, allocate
 from optical_memory.planning.decay import Age
 from optical_memory.planning.excerpt import tightest
 from optical_memory.planning.looks import sheet_for
-from optical_memory.planning.redraw import redrawn
-from optical_memory.planning.seal import draft, unsealed
+from optical_memory.planning.redraw import layouts, with_stored
+from optical_memory.planning.seal import LEFT, draft, unsealed
 from optical_memory.planning.segments import segments_of
 from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of, hours, recent
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
@@ -31,10 +31,11 @@ CLOSE = 0.02  # so near to a share at which all pages can just be shown that ano
 DENSEST = 8  # tokens of text that a token of a page may hold: more than that is not laid out, however long the thread
 SHOWN = 0.9  # of the room that all pages need: with less than that, whole stretches of the talk would be missing
 GAIN = 1.02  # times the worth for which old pages are drawn anew: what is redrawn is written to the cache again
-LOSS = 0.7  # of the worth, for which pages are drawn anew so that none has to go: what goes once does not come back
 KEPT = 0.8  # of what the pages are worth now: a step that leaves less may fill more, since a long result passes and loss stays
 SPARED = 0.5  # of the budget for what is old in such a step
-RELUCTANT = 0.25  # of what a card is worth where its turns could be on other pages: from a card they do not come back
+RELUCTANT = (
+    0.25  # of a card's worth, where the turns are on pages that can be laid out anew: from a card they do not come back
+)
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 
 
@@ -69,46 +70,28 @@ def propose(state: State, settings: Settings) -> Proposal:
     """The best plan for the budget. Raises BudgetError where what never yields does not fit."""
     for level in _levels(settings):
         found = _best(state, settings, level)
-        if found is not None and state.older and found.value < KEPT * _standing(state, settings):
+        if found is not None and found.value < KEPT * _standing(state, settings):
             found = _best(state, settings, replace(level, old=SPARED)) or found
         if found is not None:
-            return _with_old_pages(found.proposal, state) if state.older else found.proposal
+            return replace(found.proposal, placed=with_stored(found.proposal.placed, state.spans))
     return _excerpted(state, settings)
 
 
 def _standing(state: State, settings: Settings) -> float:
-    """What the pages are worth as they are shown now; nothing where the fonts to draw them are gone."""
-    options = _options(state.spans, settings, state)
+    """What the plan in force is worth as it shows its pages; nothing where the fonts to draw them are gone."""
+    mine = [s for s in state.spans if s.last <= state.plan.through]
+    options = _options(mine, settings, state)
     return sum(span.worth(known.tier) for known, span in options if known.tier in span.readable)
 
 
 def _best(state: State, settings: Settings, level: Level) -> Weighed | None:
-    """The better one of two plans: with the pages as they are, and with their turns on new pages."""
-    found = _at_level(state, settings, level)
-    anew = _at_level(redrawn(state), settings, level) if state.older else None
-    return anew if anew is not None and (found is None or _better(anew, found)) else found
-
-
-def _better(anew: Weighed, found: Weighed) -> bool:
-    """Is the plan with pages drawn anew so much better that they are?"""
-    if anew.whole != found.whole:
-        return anew.whole and anew.value > LOSS * found.value
-    return anew.value > GAIN * found.value
-
-
-def _with_old_pages(proposal: Proposal, state: State) -> Proposal:
-    """The proposal with the stored page in the place of one that would be drawn just the same."""
-    same = {(s.first, s.last): s for s in state.spans if s.page is not None}
-    return replace(proposal, placed=tuple(_old_page(p, same.get((p.span.first, p.span.last))) for p in proposal.placed))
-
-
-def _old_page(new: Placed, old: Known | None) -> Placed:
-    """What is placed, or the page that there is if it shows the same."""
-    if old is None or new.span.page is not None or old.tier != new.tier:
-        return new
-    before, after = old.looks.get(old.tier), new.span.looks.get(new.tier)
-    equal = before == after if before is None or after is None else before.name == after.name
-    return replace(new, span=old) if equal and old.guard == new.span.guard and old.told == new.span.told else new
+    """The best plan of all layouts; pages are drawn anew where that is better by more than a little."""
+    best: Weighed | None = None
+    for layout in layouts(state):
+        found = _at_level(layout, settings, level)
+        if found is not None and (best is None or _merit(found) > (best.whole, GAIN * best.value)):
+            best = found
+    return best
 
 
 def _levels(settings: Settings) -> Iterator[Level]:
@@ -126,8 +109,8 @@ class Weighed:
 
     `value` is what its spans are worth as they are shown, `most` what they would be worth word for word,
     `share` is the share of what is sealed now that it draws, `room` how much of the tokens for all its pages there is,
-    `fresh` whether pages were drafted for it, and `whole` whether no stretch of the talk is missing (which is not asked where
-    older pages can make room for new ones).
+    `fresh` whether pages were drafted for it, and `whole` whether no stretch of the talk is missing: in a first plan, whether
+    there is room for nearly all pages (`SHOWN`); after that, whether no page goes before its time.
     """
 
     proposal: Proposal
@@ -146,8 +129,7 @@ def _at_level(state: State, settings: Settings, level: Level) -> Weighed | None:
     ones, as long as the plan gains by it: smaller type holds more for the same tokens, and costs some words.
     """
     best: Weighed | None = None
-    able = sum(t.tokens for t in unsealed(state, state.end) if t.number > state.plan.through or t.number in state.shown)
-    share = top = min(1.0, DENSEST * settings.budget / max(1, able))
+    share = top = _densest(state, settings)
     for fill in _fills(settings.profile):
         found = _at_fill(state, settings, level, fill, share, top)
         if found is None or (best is not None and _merit(found) <= _merit(best)):
@@ -156,6 +138,12 @@ def _at_level(state: State, settings: Settings, level: Level) -> Weighed | None:
         if not found.fresh or found.value >= ALL * found.most or (share == top and found.room >= 1):
             break
     return best
+
+
+def _densest(state: State, settings: Settings) -> float:
+    """The largest share of what could be on new pages that is laid out at all."""
+    able = [t for t in unsealed(state, state.end) if state.shown.get(t.number) != LEFT]
+    return min(1.0, DENSEST * settings.budget / max(1, sum(t.tokens for t in able)))
 
 
 def _fills(profile: Profile) -> list[Tier]:
@@ -211,17 +199,21 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     proposal = Proposal(plan, tuple(placed), plan.tokens + tail, sheet, level.words)
     value = sum(span.worth(p.tier) for (_, span), p in zip(options, placed, strict=True))
     around = plan.tokens - sum(p.tokens for p in placed)
-    fixed = sum(span.costs["text"] for _, span in options if span.guard > 0) if state.older else 0
-    room = (limit - tail - around - fixed) / max(1, sum(_drawn_cost(span, fill) for _, span in options) - fixed)
+    room = (limit - tail - around) / max(1, sum(_drawn_cost(span, fill) for _, span in options))
     most = sum(span.worth("text") for _, span in options)
-    whole = _whole(options, placed) if state.older else bool(known) or room >= SHOWN
-    return Weighed(proposal, value, most, share, max(0.0, room), bool(drafted), whole)
+    whole = _none_goes(options, placed) if state.plan.through else room >= SHOWN
+    return Weighed(proposal, value, most, share, room, bool(drafted), whole)
 
 
-def _whole(options: Sequence[tuple[Known, Span]], placed: Sequence[Placed]) -> bool:
-    """Does no page go that is shown now and young enough to be?"""
-    shown = [(p.tier, o) for (s, o), p in zip(options, placed, strict=True) if RANK[s.tier] < RANK["card"] and s.looks]
-    return not any(RANK[tier] >= RANK["card"] > RANK[o.most] for tier, o in shown)
+def _none_goes(options: Sequence[tuple[Known, Span]], placed: Sequence[Placed]) -> bool:
+    """Is every page still a picture that is one now, or new, and that age lets be one?"""
+    pages = ((s.tier, o.most, p.tier) for (s, o), p in zip(options, placed, strict=True) if s.looks)
+    return all(_worded(now) for before, most, now in pages if _worded(before) and _worded(most))
+
+
+def _worded(tier: Tier) -> bool:
+    """Are the words of a span there at this tier, as a picture or as text?"""
+    return RANK[tier] < RANK["card"]
 
 
 def _drawn_cost(span: Span, fill: Tier) -> int:
@@ -271,13 +263,7 @@ def _options(spans: Sequence[Known], settings: Settings, state: State) -> list[t
     """The spans with what the allocator needs of them."""
     spans = _within_images(spans, settings)
     ages = _span_ages(spans, state)
-    found = [(s, _span(s, age, settings, state.ladder)) for s, age in zip(spans, ages, strict=True)]
-    return [(s, _reluctant(o)) for s, o in found] if state.older else found
-
-
-def _reluctant(span: Span) -> Span:
-    """The span where pages can be drawn anew: a page that becomes a card has no turns to draw any more, so that is done late."""
-    return replace(span, readable={**span.readable, "card": RELUCTANT * span.readable["card"]})
+    return [(s, _span(s, age, settings, state)) for s, age in zip(spans, ages, strict=True)]
 
 
 def _fit(
@@ -324,10 +310,10 @@ def _span_ages(spans: Sequence[Known], state: State) -> list[Age]:
     return ages[::-1]
 
 
-def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
+def _span(known: Known, age: Age, settings: Settings, state: State) -> Span:
     """The span as the allocator sees it."""
     wanted = settings.schedule(age.slowed(1 + known.importance + 0.5 * known.recalls))
-    most: Tier = wanted if known.recalled or not ladder else fainter(wanted, known.tier)
+    most: Tier = wanted if known.recalled or not state.ladder else fainter(wanted, known.tier)
     if known.guard == -1 and RANK[most] < RANK["card"]:
         most = "card"
     costs = costs_of(known, settings)
@@ -336,8 +322,14 @@ def _span(known: Known, age: Age, settings: Settings, ladder: bool) -> Span:
     recency = (1 + known.recalls) * recent(age.tokens, settings.budget)
     return Span(
         known.first, known.last, known.tier, most, costs, known.worth or 1, (1 + known.importance) * recency,
-        _guard(known, ladder), settings.readable(known),
+        _guard(known, state.ladder), _readable(known, settings, state),
     )  # fmt: skip
+
+
+def _readable(known: Known, settings: Settings, state: State) -> Mapping[str, float]:
+    """The span's readable share at each tier, as tiers are chosen: a page that can be laid out anew is made a card late."""
+    told, movable = settings.readable(known), known.tier in DRAWN and known.first in state.shown
+    return {**told, "card": RELUCTANT * told["card"]} if movable else told
 
 
 def _guard(known: Known, ladder: bool) -> int:

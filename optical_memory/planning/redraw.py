@@ -8,11 +8,11 @@ out stays left out, and what has no text any more stays the picture that it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from optical_memory.cost import Profile
-from optical_memory.planning.seal import worths_of
+from optical_memory.planning.seal import LEFT, worths_of
 from optical_memory.planning.spans import Known, Look, Placed, Settings, State, costs_of
 from optical_memory.planning.tiers import DRAWN, RANK, Tier
 
@@ -32,16 +32,34 @@ def with_older(state: State, profile: Profile) -> State:
     older = tuple(state.source(pages[0].first, state.plan.through))
     if [t.number for t in older] != list(range(pages[0].first, state.plan.through + 1)):
         return state  # the thread has changed meanwhile
-    shown = {number: tier for span in pages for number, tier in _shown(span, profile)}
-    state = replace(state, older=older, shown=shown)
-    worths = worths_of(state)
-    return replace(state, spans=tuple(_weighed(s, worths) for s in state.spans))
+    shown = dict.fromkeys((t.number for t in older), LEFT)
+    shown |= {number: how for span in pages for number, how in _shown(span, profile)}
+    worths = worths_of([t for t in (*older, *state.fresh) if not t.purged])
+    spans = tuple(_weighed(s, worths) for s in state.spans)
+    return replace(state, spans=spans, older=older, shown=shown, worths=worths)
 
 
-def redrawn(state: State) -> State:
-    """The same thread as if the turns of its pages were not on pages yet."""
-    oldest = state.older[0].number
-    return replace(state, spans=tuple(s for s in state.spans if s.first < oldest or not _movable(s, state)))
+def layouts(state: State) -> Iterator[State]:
+    """The thread with its pages as they are, and where their turns can be read, as if these were not on pages yet."""
+    yield state
+    if state.older:
+        oldest = state.older[0].number
+        yield replace(state, spans=tuple(s for s in state.spans if s.first < oldest or not _movable(s, state)))
+
+
+def with_stored(placed: Iterable[Placed], spans: Iterable[Known]) -> tuple[Placed, ...]:
+    """What is placed, with the stored page in the place of a new one that would show just the same."""
+    stored = {(s.first, s.last): s for s in spans if s.page is not None}
+    return tuple(_stored(p, stored.get((p.span.first, p.span.last))) for p in placed)
+
+
+def _stored(new: Placed, old: Known | None) -> Placed:
+    """What is placed, or the page that there is if it shows the same."""
+    if old is None or new.span.page is not None or old.tier != new.tier:
+        return new
+    before, after = old.looks.get(old.tier), new.span.looks.get(new.tier)
+    equal = before == after if before is None or after is None else before.name == after.name
+    return replace(new, span=old) if equal and old.guard == new.span.guard and old.told == new.span.told else new
 
 
 def _movable(span: Known, state: State) -> bool:

@@ -29,6 +29,7 @@ ORDERS = 0.1  # of the budget for old instructions as text; those beyond are dra
 DRAWN_ORDER = 3.0  # how much more than another turn such an instruction weighs
 DRAWABLE = 0.98  # below this share of drawable characters a turn stays text
 GONE: Tier = "handle"  # how a sealed turn is shown that its page leaves out
+LEFT = (GONE, GONE)  # the same in `State.shown`
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,25 +202,9 @@ def unsealed(state: State, through: int) -> list[StoredTurn]:
     return [t for t in rows if t.number <= through and t.number not in held]
 
 
-def _olds(rows: Sequence[StoredTurn], state: State, settings: Settings, ages: Mapping[int, Age]) -> list[Old]:
-    """Turns as sealing sees them; those on pages already are weighed among all, and no sharper than they are."""
-    if not state.older:
-        return olds_of(rows, settings, ages, state.protected())
-    worths, end, gone = worths_of(state), state.older[-1].number, (GONE, GONE)
-    olds = [_old(row, worths[row.number], ages.get(row.number), settings, state.protected()) for row in rows]
-    return [_again(o, *state.shown.get(o.drawn.number, gone)) if o.drawn.number <= end else o for o in olds]
-
-
 def _again(old: Old, shown: Tier, drawn: Tier) -> Old:
     """A turn that is on a page, as it is shown: an instruction that is not told as text now is not told again."""
     return replace(old, shown=shown, type=drawn, guard=0 if old.guard == 1 and shown != "text" else old.guard)
-
-
-def worths_of(state: State) -> dict[int, float]:
-    """How much each turn says among all that are looked at: sealed before, or fresh."""
-    rows = [t for t in (*state.older, *state.fresh) if not t.purged]
-    told = information(tuple(turn_to_draw(row).text for row in rows))
-    return {row.number: worth for row, worth in zip(rows, told, strict=True)}
 
 
 def _orders(olds: Sequence[Old], room: float) -> list[Old]:
@@ -232,14 +217,23 @@ def _orders(olds: Sequence[Old], room: float) -> list[Old]:
     return out[::-1]
 
 
-def olds_of(
-    rows: Sequence[StoredTurn], settings: Settings, ages: Mapping[int, Age], protected: set[int]
-) -> list[Old]:  # fmt: skip
-    """Stored turns, oldest first, as sealing sees them."""
-    worths = information(tuple(turn_to_draw(row).text for row in rows))
-    return [
-        _old(row, worth, ages.get(row.number), settings, protected) for row, worth in zip(rows, worths, strict=True)
-    ]
+def olds_of(rows: Sequence[StoredTurn], settings: Settings) -> list[Old]:
+    """Stored turns as sealing sees them by themselves: what they say weighed among each other, and of no age."""
+    worths = worths_of(rows)
+    return [_old(row, worths[row.number], None, settings, set()) for row in rows]
+
+
+def _olds(rows: Sequence[StoredTurn], state: State, settings: Settings, ages: Mapping[int, Age]) -> list[Old]:
+    """Turns as sealing sees them in a thread: weighed among all where that has been done, else among each other."""
+    worths, protected = state.worths or worths_of(rows), state.protected()
+    olds = [_old(row, worths[row.number], ages.get(row.number), settings, protected) for row in rows]
+    return [_again(old, *state.shown[old.drawn.number]) if old.drawn.number in state.shown else old for old in olds]
+
+
+def worths_of(rows: Sequence[StoredTurn]) -> dict[int, float]:
+    """How much each of these turns says among them, by number."""
+    told = information(tuple(turn_to_draw(row).text for row in rows))
+    return {row.number: worth for row, worth in zip(rows, told, strict=True)}
 
 
 def _ages(state: State) -> dict[int, Age]:

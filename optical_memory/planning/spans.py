@@ -205,8 +205,8 @@ class State:
     """A thread at one moment: the plan in force, the spans it shows, and the turns after it.
 
     `source(first, last)` reads turns that were sealed before; without it their pages can only stay as they are. `older` are
-    such turns, oldest first: they can be drawn on new pages. `shown` has the tier of each that is still shown, and the tier in
-    whose type it is drawn.
+    such turns, oldest first: they can be drawn on new pages. `shown` has for each of them the tier at which it is shown and
+    the one in whose type it is drawn, `worths` how much it and each fresh turn says among all of them (see `with_older`).
     """
 
     end: int
@@ -221,6 +221,7 @@ class State:
     source: Callable[[int, int], Sequence[StoredTurn]] | None = field(default=None, repr=False, compare=False)
     older: tuple[StoredTurn, ...] = ()
     shown: Mapping[int, tuple[Tier, Tier]] = field(default_factory=dict)
+    worths: Mapping[int, float] = field(default_factory=dict)
     apart: bool = False  # old turns of different tiers share no page, since at some tier their text goes (`retain`)
 
     @property
