@@ -11,6 +11,7 @@ from typing import Literal
 
 from optical_memory.cost import Price, break_even
 from optical_memory.planning.decay import Age
+from optical_memory.planning.looks import PAGE_SHARE
 from optical_memory.planning.propose import Proposal, current_tokens, propose
 from optical_memory.planning.redraw import with_older
 from optical_memory.planning.spans import Known, Settings, State, costs_of
@@ -44,7 +45,7 @@ def verdict(now: Situation, price: Price) -> tuple[Reason | None, str]:
     if saved <= 0:
         return None, "nothing is queued that would save tokens"
     if price.ttl <= 0:
-        return "cold", f"the provider has no prompt cache: {saved} tokens are saved on every call"
+        return _uncached(saved, now.budget)
     if now.idle is None or now.idle > price.ttl:
         since = "was never filled" if now.idle is None else f"went cold {_lasted(now.idle - price.ttl)} ago"
         return "cold", f"the provider's cache {since}, so a change costs nothing extra and saves {saved} tokens"
@@ -53,6 +54,17 @@ def verdict(now: Situation, price: Price) -> tuple[Reason | None, str]:
         return "pays", f"{saved} tokens a call are saved, which pays for the rewritten cache after {turns:.1f} calls"
     words = f"{saved} tokens a call would be saved, but the rewritten cache pays only after {turns:.0f} calls"
     return None, f"{words} (horizon {now.horizon:g})"
+
+
+def _uncached(saved: int, budget: int) -> tuple[Reason | None, str]:
+    """The same without a prompt cache, where a step costs nothing and yet waits until it saves as much as a page costs.
+
+    Else it would come with nearly every message, seal two turns at a time and lay old pages out anew for these; and what a page
+    leaves out does not come back.
+    """
+    if saved * PAGE_SHARE < budget:
+        return None, f"only {saved} tokens a call would be saved, less than a page costs"
+    return "cold", f"the provider has no prompt cache: {saved} tokens are saved on every call"
 
 
 HOPE = 0.85  # of the old text's tokens that pages may save at best: a cheap look before the real one
@@ -99,7 +111,11 @@ def decide(
 
 
 def _cold(idle: float | None, price: Price) -> bool:
-    """Is the prefix written again with this call anyway, so that old pages may be drawn anew for nothing?"""
+    """Is the prefix written again with this call anyway, so that old pages may be drawn anew for nothing?
+
+    Always without a cache. Steps are rare there, too (see `_uncached`), and rarely forced: pages that were drawn anew at forced
+    ones only would never be.
+    """
     return price.ttl <= 0 or idle is None or idle > price.ttl
 
 

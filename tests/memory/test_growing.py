@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from optical_memory import Context, OpticalMemory
+from optical_memory.cost import Price, profile
 from optical_memory.planning.tiers import DRAWN, RANK
 from tests.memory.conftest import Clock
 
@@ -91,6 +93,24 @@ def test_what_was_left_out_or_has_faded_is_not_shown_sharper_again(growth):
     for before, now in pairwise(ranks):
         assert all(now[number] >= rank for number, rank in before.items())
     assert len(set(ranks[-1].values())) > 2
+
+
+def test_without_a_prompt_cache_pages_are_drawn_anew_but_do_not_flutter(make):
+    """A message in three brings a step at most, no turn comes to stand on a page at each, and none is shown sharper again."""
+    free = replace(profile("ocr:tesseract"), price=Price(base=1, read=1, write=1, ttl=0))
+    memory, messages = make(model=None, profile=free, budget=3_000, keep=("turns", 6)), talk(121)
+    moments: list[Moment] = []
+    pages: dict[int, set[tuple]] = defaultdict(set)
+    for end in range(1, 122, 2):  # each time a user's message is the newest
+        memory.remember("t", messages[max(0, end - 2) : end])
+        moments.append((memory.context("t"), {turn.number: RANK[turn.tier] for turn in memory.turns("t")}))
+        for segment in (s for s in moments[-1][0].segments if s.look):
+            for number in (n for first, last in segment.shown for n in range(first, last + 1)):
+                pages[number].add((segment.turns, segment.look))
+    assert 3 < len(memory.steps("t")) < len(moments) / 3
+    assert 1 < max(len(seen) for seen in pages.values()) <= 4
+    for (_, before), (_, now) in pairwise(moments):
+        assert all(now[number] >= rank for number, rank in before.items())
 
 
 def test_every_turn_stands_once_or_is_listed_as_left_out(growth):
