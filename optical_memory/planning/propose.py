@@ -33,9 +33,7 @@ SHOWN = 0.9  # of the room that all pages need: with less than that, whole stret
 GAIN = 1.02  # times the worth for which old pages are drawn anew: what is redrawn is written to the cache again
 KEPT = 0.8  # of what the pages are worth now: a step that leaves less may fill more, since a long result passes and loss stays
 SPARED = 0.5  # of the budget for what is old in such a step
-RELUCTANT = (
-    0.25  # of a card's worth, where the turns are on pages that can be laid out anew: from a card they do not come back
-)
+RELUCTANT = 0.25  # of a card's worth where a page can be laid out anew: what became a card does not come back
 ALL = 0.98  # of all that could be shown: with so much shown nothing else is tried
 
 
