@@ -11,7 +11,6 @@ from typing import Literal
 
 from optical_memory.cost import Price, break_even
 from optical_memory.planning.decay import Age
-from optical_memory.planning.looks import PAGE_SHARE
 from optical_memory.planning.propose import Proposal, current_tokens, propose
 from optical_memory.planning.redraw import with_older
 from optical_memory.planning.spans import Known, Settings, State, costs_of
@@ -56,14 +55,17 @@ def verdict(now: Situation, price: Price) -> tuple[Reason | None, str]:
     return None, f"{words} (horizon {now.horizon:g})"
 
 
+WORTHWHILE = 1 / 32  # of the budget, about half of a page: a step that saves less waits, even where it is free
+
+
 def _uncached(saved: int, budget: int) -> tuple[Reason | None, str]:
-    """The same without a prompt cache, where a step costs nothing and yet waits until it saves as much as a page costs.
+    """The same without a prompt cache, where a step costs nothing and yet waits until it saves something to speak of.
 
     Else it would come with nearly every message, seal two turns at a time and lay old pages out anew for these; and what a page
     leaves out does not come back.
     """
-    if saved * PAGE_SHARE < budget:
-        return None, f"only {saved} tokens a call would be saved, less than a page costs"
+    if saved < WORTHWHILE * budget:
+        return None, f"only {saved} tokens a call would be saved, too few to lay pages out for"
     return "cold", f"the provider has no prompt cache: {saved} tokens are saved on every call"
 
 

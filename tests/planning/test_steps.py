@@ -39,14 +39,14 @@ def at(**changed) -> Situation:
         (at(horizon=25), CACHED, "pays"),
         (at(new=28_000, idle=None), CACHED, None),
         (at(new=29_000), UNCACHED, None),
-        (at(new=26_000), UNCACHED, "cold"),
-        (at(new=26_001), UNCACHED, None),
+        (at(new=27_000), UNCACHED, "cold"),
+        (at(new=27_001), UNCACHED, None),
     ],
 )
 def test_the_reason_for_a_step(now, price, reason):
     """15,000 of 28,000 tokens saved on a warm cache at Opus 5.5 prices pay after 19.8 calls, not before.
 
-    Without a cache what counts is whether as much is saved as a page costs, a sixteenth of the budget.
+    Without a cache what counts is whether a thirty-second of the budget is saved.
     """
     found, words = verdict(now, price)
     assert found == reason
