@@ -97,11 +97,12 @@ def _row(dice: random.Random, order: str, number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def played(file: Path) -> OpticalMemory:
+def played(file: Path | None, part: float = 1) -> OpticalMemory:
     """The conversation as an agent would have it: a call after each message that the model answers, a minute apart."""
     clock = {"now": START}
-    memory = OpticalMemory(file, model=MODEL, budget=BUDGET, clock=lambda: clock["now"])
+    memory = OpticalMemory(file or "sqlite://", model=MODEL, budget=BUDGET, clock=lambda: clock["now"])
     said = list(talk())
+    said = said[: int(part * len(said))]
     for end in range(1, len(said) + 1):
         if said[end - 1]["role"] != "assistant":
             clock["now"] += timedelta(minutes=1)
@@ -326,10 +327,11 @@ def main() -> int:
         file = Path(folder) / "memory.db"
         with played(file) as memory:
             made = texts(memory)
-            if not given.check:
-                pictures(memory, DOCS / "pictures")
         if given.viewer:
             viewer(file, DOCS / "pictures")
+    if not given.check:
+        with played(None, 0.5) as young:  # pages that have never been laid out anew can be drawn at every tier
+            pictures(young, DOCS / "pictures")
     stale = [p for p, text in made.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
     for path in stale:
         print(f"{path.relative_to(ROOT)} {'differs: run python docs/make.py' if given.check else 'written'}")
