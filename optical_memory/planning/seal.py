@@ -116,9 +116,14 @@ def _pages(
         at += len(mine)
         first = mine[0].drawn.number
         said = tuple(n for n in told if first <= n <= last)
-        top = faintest(t.shown for t in mine if t.drawn.number in chosen)
-        drafts.append(Draft(first, last, looks(profile, sheet, mine, chosen), told=said, tier=top))
+        drafts.append(Draft(first, last, looks(profile, sheet, mine, chosen), told=said, tier=_tier(mine, chosen)))
     return drafts
+
+
+def _tier(turns: Sequence[Old], chosen: set[int]) -> Tier:
+    """The faintest tier at which a chosen turn is shown; not text where that would show another turn that is not text now."""
+    top = faintest(t.shown for t in turns if t.drawn.number in chosen)
+    return top if all(t.shown == "text" for t in turns if not t.guard) else fainter(top, "vivid")
 
 
 def _batches(

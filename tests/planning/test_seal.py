@@ -72,6 +72,16 @@ def _drawn(draft):
     return [n for n in range(draft.first, draft.last + 1) if n not in left]
 
 
+@pytest.mark.parametrize(
+    ("shown", "share", "tier"), [("text", 0.6, "text"), ("clear", 0.6, "vivid"), ("handle", 1, "vivid")]
+)
+def test_a_page_is_not_told_as_text_where_that_would_show_again_a_turn_that_it_leaves_out(shown, share, tier):
+    """A new turn is drawn, an older one of the same span is not; as text the span would show both."""
+    old, new = olds(3)[1:]
+    made = seal([replace(old, shown=shown), new], READER, SHEET, lambda n: "vivid", share=share)
+    assert [(d.first, d.last, d.tier, _drawn(d)) for d in made] == [(2, 3, tier, [3])]
+
+
 def test_a_page_fades_to_fewer_turns_where_no_smaller_type_is_read():
     """For a reader of one type only, the lower tiers keep the type and leave out what says least."""
     found = looks(reading(vivid="sans9"), SHEET, olds(30))
