@@ -25,6 +25,7 @@ PHASES = 4  # quarter pixels
 WHOLE = FACES["sans"]  # the natural width, in the parts that faces are told in
 LOW = CELL * 5 // 6  # rows above the baseline in a tall face
 STROKE = 4  # master pixels that its strokes are wider: a stem has 15
+ZERO = 0xFFFF  # what the masters call the zero of codes: no character has this number
 LEVELS = 85  # full ink; times 3 is 255, so three overlapping edges in one pixel cannot overflow a byte
 
 Ints = NDArray[np.int64]
@@ -67,7 +68,7 @@ class Face:
     """A regular and a bold master as one list of glyphs: `n` is regular, `n + count` the same in bold.
 
     All faces are made of the same masters; `twentieths` is the share of its natural width that a letter is given, `tall`
-    says whether it is `raised`.
+    says whether it is `raised`. `zero` is a narrower zero, for codes in which it stands beside capitals.
     """
 
     def __init__(self, twentieths: int, tall: bool = False) -> None:
@@ -79,6 +80,9 @@ class Face:
         self.twin = np.full(self.count, -1)  # index in the bold master
         known = np.isin(self.bold.codes, self.regular.codes)
         self.twin[self.glyph[self.bold.codes[known]]] = np.flatnonzero(known)
+        self.zero = int(self.glyph[ZERO])
+        self.glyph[ZERO] = -1
+        self.codes = np.where(self.regular.codes == ZERO, ord("0"), self.regular.codes).astype("<u4")
         strong = np.where(self.twin >= 0, self.bold.advance[self.twin], self.regular.advance)
         self.advance: Ints = np.concatenate((self.regular.advance, strong)) * twentieths // WHOLE
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
+from string import ascii_letters, ascii_uppercase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ SLACK = 0.05  # a line may end early by this share of its width to keep a word w
 SEAMS = ",;:/|)]}>-=&\\"  # where a word is cut rather than elsewhere
 STUB = 3  # letters: less of a turn is not begun at a line's end, right behind its mark
 SIGNS = ",;:.[]{}()`'\"=|→<>"  # bold in a bold style: at 9 pixels one engine took a third fewer of them for another
+WORD = f"{ascii_letters}0123456789"  # what a code is made of
 NAME = 24  # characters of a speaker's name that are shown
 
 Ints = NDArray[np.int64]
@@ -78,7 +80,7 @@ class Layout:
     def lines(self) -> list[str]:
         """What is drawn in the text box, line by line, in the order of reading: what a reader should read."""
         font = face(self.style.face)
-        codes = font.regular.codes[self.glyphs % font.count].astype("<u4")
+        codes = font.codes[self.glyphs % font.count]
         ends = np.searchsorted(self.line, np.arange(1, self.line.max(initial=-1) + 2))
         if self.runs:
             told = [run.text.strip(JOINER) for run in self.runs]
@@ -152,9 +154,22 @@ def shape(text: str, style: Style, base: int | None = None) -> Shape:
     glyphs = font.glyphs(codes)
     if style.scripts and int(glyphs.min(initial=0)) < 0:
         return _shaped(text, style, base)
+    glyphs[zeros(codes)] = font.zero
     if style.bold:
         glyphs = glyphs + np.int32(font.count) * (salient(text) | _of(SIGNS)[np.minimum(codes, LAST)])
     return Shape(glyphs, _edges(font.advance[glyphs]), text)
+
+
+def zeros(codes: NDArray[np.uint32]) -> Ints:
+    """Where a zero stands in a word with a capital letter (HAT056, M05KNL), in which it is easily read as an O."""
+    found = np.flatnonzero(codes == ord("0"))
+    if not found.size:
+        return found
+    known = np.minimum(codes, LAST)
+    word = np.cumsum(~_of(WORD)[known])
+    coded = np.zeros(int(word[-1]) + 1, bool)
+    coded[word[_of(ascii_uppercase)[known]]] = True
+    return found[coded[word[found]]]
 
 
 def _edges(advances: Ints) -> Ints:
@@ -183,6 +198,7 @@ def _shaped(text: str, style: Style, base: int | None) -> Shape:
     told = "".join([part[0] for part in parts])
     heads, sizes = points(told), np.fromiter(map(len, parts), np.int64, len(parts))
     known, single = np.minimum(heads, LAST), sizes == 1
+    glyphs[zeros(heads)] = font.zero
     if style.bold:
         strong = (salient(text)[np.cumsum(sizes) - sizes] | (_of(SIGNS)[known] & single)) & (glyphs < font.count)
         glyphs = glyphs + np.int32(font.count) * strong

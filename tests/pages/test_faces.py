@@ -83,3 +83,36 @@ def test_a_capital_i_is_no_small_l_and_no_bar(name: str, bold: bool):
         assert across[-1] > 1.6 * np.median(across), char
         assert np.median(across) < 1.4 * stem, char
     assert font.advance[glyph(name, "I", bold)] > font.advance[glyph(name, "l", bold)]
+
+
+@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize("bold", [False, True])
+def test_a_code_has_a_narrower_zero_in_the_same_place(name: str, bold: bool):
+    """So that it is no O beside capitals; it takes as much room as any zero, so that no line ends elsewhere for it."""
+    font = face(name)
+    zero, code = glyph(name, "0", bold), font.zero + bold * font.count
+    (plain, left, top), (slim, inside, above) = font.drawn(zero), font.drawn(code)
+    assert 0.7 * plain.shape[1] < slim.shape[1] < 0.87 * plain.shape[1]
+    assert font.advance[code] == font.advance[zero]
+    assert (above, len(slim)) == (top, len(plain))
+    assert inside + slim.shape[1] / 2 == pytest.approx(left + plain.shape[1] / 2, abs=1.5)
+
+
+@pytest.mark.parametrize("style", ["sans9", "narrow9b", "sans9e"])
+@pytest.mark.parametrize(
+    ("text", "coded"),
+    [
+        ("HAT039", "HAT039"), ("from M05KNL, 300 of 0B", "M05KNL 0B"), ("$100.50 at 10:00 on 2024-05-20", ""), ("a0 007 x_A_0", ""),
+        ("HX-4000-02 HX4000", "HX4000"), ("Ö0 → Z0", "Z0"),
+    ],
+)  # fmt: skip
+def test_a_zero_is_narrower_in_words_with_a_capital_only(style: str, text: str, coded: str):
+    """Numbers, amounts and dates keep theirs; what is said to stand there is the same zero."""
+    page = layout([TurnText(1, "user", text)], Style.of(style), Sheet(924, 200, 28))[0]
+    font = face(Style.of(style).face)
+    assert int((page.glyphs % font.count == font.zero).sum()) == coded.count("0")
+    assert "".join(page.lines()).count("0") == text.count("0")
+
+
+def test_a_character_of_that_number_is_not_drawn_as_a_zero():
+    assert face("sans").glyphs(np.array([0xFFFF, 0x1FFFF], np.uint32)).tolist() == [-1, -1]

@@ -174,6 +174,13 @@ def test_what_cannot_be_seen_is_a_visible_code_beside_other_scripts_too(text, sh
 
 
 @needs_fonts
+def test_a_zero_beside_capitals_is_narrower_among_other_scripts_too():
+    page = layout([TurnText(1, "user", "编号 HAT039，价格 100 元 😀 Z0")], Style.of("sans12s"), Sheet(924, 200, 28))[0]
+    assert int((page.glyphs == face("sans").zero).sum()) == 2
+    assert "".join(page.lines()).count("0") == 4
+
+
+@needs_fonts
 def test_the_plain_style_never_asks_a_font():
     assert layout([TurnText(1, "user", "你好")], Style(10), SHEET)[0].lines() == ["⟪⟫⟨U+4F60⟩⟨U+597D⟩"]
     assert lacking("你好") == 2
