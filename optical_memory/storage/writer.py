@@ -162,6 +162,7 @@ class Writer(Reader):
             "attachments": attachments,
             "messages": held.messages + len(messages),
             "digest": digest,
+            "duplicate_of": None,  # what it was before may have repeated another turn
             "number": held.number,
         }
         self._find_duplicates(self._by_id(held.thread_id), [values])
@@ -343,7 +344,7 @@ class Writer(Reader):
         return ThreadRow(*self._connection.execute(THREAD_BY_ID, {"id": thread_id}).one())
 
     def _find_duplicates(self, owner: ThreadRow, values: Sequence[dict[str, Any]]) -> None:
-        """Point each of these rows, which stand or will stand on the head's path, to the turn that it repeats."""
+        """Point each of these rows, which point nowhere and stand on the head's path or will, to the turn that it repeats."""
         digests = {row["digest"] for row in values} - {None}
         if not digests:
             return
@@ -354,7 +355,7 @@ class Writer(Reader):
             if earlier is not None and earlier < number <= earlier + REACH:
                 row["duplicate_of"] = earlier
             elif said:
-                row["duplicate_of"], known[said] = None, number
+                known[said] = number
 
     def _current(self, stale: ThreadRow) -> ThreadRow:
         found = self._one(THREAD_BY_ID.with_for_update(), ThreadRow, id=stale.id)

@@ -56,6 +56,18 @@ def test_results_that_arrive_late_are_compared_too(store: Store) -> None:
     assert pointers(store) == [None, None]
 
 
+def test_a_short_result_is_not_hidden_behind_what_was_said_before_it(store: Store) -> None:
+    """The turn repeated another as long as it waited; with a result too short to be compared it stands for itself."""
+    with store.write() as writer:
+        thread = writer.append(writer.new_thread("trip", NOW), said("a", "a"), NOW)
+        row = writer.turns(writer.path(thread))[1]
+        assert row.duplicate_of == 1
+        writer.extend(
+            row.id, [message("late")], text="x", chars=1, tokens=1, open=False, importance=0.0, digest=None
+        )  # fmt: skip
+    assert pointers(store) == [None, None]
+
+
 def test_nothing_points_to_what_was_forgotten(store: Store) -> None:
     """What repeats it stands for itself again, and what is said later points there."""
     with store.write() as writer:
