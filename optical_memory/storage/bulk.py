@@ -189,6 +189,11 @@ def _repeating(connection: sa.Connection, thread_id: int | None, numbers: Iterab
 def _pointing(connection: sa.Connection, branch_paths: Mapping[int, Path], rows: Sequence[Any]) -> Sequence[int]:
     """The pages that may show a pointer of these turns in place of their text, and can be drawn anew."""
     wanted = tuple(piece for row in rows for piece in parts(branch_paths[row.branch_id], [row.number]))
+    return _drawn_of(connection, branch_paths, wanted)
+
+
+def _drawn_of(connection: sa.Connection, branch_paths: Mapping[int, Path], wanted: Path) -> list[int]:
+    """The pages that show one of these turns and are drawn from text: of the others the picture is the record."""
     shown = _touching(connection, branch_paths, wanted)
     query = sa.select(page.c.id).where(~page.c.purged)
     return [i for chunk in chunks(shown) for i in connection.scalars(query.where(page.c.id.in_(chunk)))]
@@ -203,14 +208,14 @@ def purge(
     """Take the text of these pages' turns away; their pictures stay as the record. How many turns that were.
 
     `bare` gives what is kept of a message as it was given. Images of other looks go too, and pages of other branches that
-    show one of these turns: they could not be drawn again.
+    show one of these turns: they could not be drawn again. One whose picture is the record already stays.
     """
     count = 0
     for one in pages:
         path = branch_paths[one.branch_id]
         mine = parts(path, range(one.first, one.last + 1))
         ids = [*_turn_ids(connection, parts(path, set(range(one.first, one.last + 1)) - {*one.keep}))]
-        _drop_pages(connection, [i for i in _touching(connection, branch_paths, mine) if i != one.page_id])
+        _drop_pages(connection, [i for i in _drawn_of(connection, branch_paths, mine) if i != one.page_id])
         for chunk in chunks(ids):
             _bared(connection, chunk, bare)
         other = sa.select(view.c.id).where(view.c.page_id == one.page_id, view.c.look.not_in(one.looks))

@@ -8,7 +8,18 @@ import signal
 
 import pytest
 
-from optical_memory.storage import Counts, ForgottenRows, NewPage, NewTurn, NewUsage, Store, ThreadRow, owner
+from optical_memory.storage import (
+    Counts,
+    ForgottenRows,
+    NewPage,
+    NewTurn,
+    NewUsage,
+    PurgedPage,
+    Store,
+    ThreadRow,
+    Writer,
+    owner,
+)
 
 from .makers import NOW, begun, message, texts, turn
 
@@ -85,6 +96,30 @@ def test_a_shared_turn_is_forgotten_on_every_branch(store: Store) -> None:
         assert [(p.first, p.last) for p in writer.pages(early_path)] == [(1, 2)]
     assert texts(store, late_path) == ["a", "", "C"]
     assert texts(store, early_path) == ["a", "B"]
+
+
+def test_a_picture_that_is_the_record_stays_when_a_page_of_another_branch_fades(store: Store) -> None:
+    """It shares a turn with that page, and it is all that is left of the turns of its own branch."""
+    thread = begun(store, "a", "b", "c")
+    with store.write() as writer:
+        late = writer.append(writer.fork(thread, 2, NOW), [turn("C")], NOW)
+        kept = _faded(writer, late, 2, 3)
+        early = writer.switch(late, thread.branch_id, 3)
+        _faded(writer, early, 1, 2)
+        late_path = writer.path(early, branch_id=late.branch_id)
+        assert [row.purged for row in writer.turns(late_path)] == [True, True, True]
+        assert kept in [page.id for page in writer.pages(late_path)]
+        assert set(writer.png(v.id for v in writer.views([kept], "l")[kept]).values()) == {b"picture"}
+
+
+def _faded(writer: Writer, thread: ThreadRow, first: int, last: int) -> int:
+    """A page of these turns, of which only the picture is left."""
+    path = writer.path(thread)
+    (page,) = writer.add_pages(thread, [NewPage(owner(path, last), first, last, "clear", 1, 1)], NOW)
+    writer.put_views(page.id, "l", [(5, 5, b"picture")])
+    purged = PurgedPage(page.id, page.branch_id, first, last, ("l",), {})
+    assert writer.purge(thread, [purged], lambda row: {"role": row.role}, 0)
+    return page.id
 
 
 def test_a_forgotten_thread_takes_everything_of_its_own_and_nothing_else(store: Store) -> None:
