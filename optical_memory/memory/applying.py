@@ -108,7 +108,7 @@ def store_proposal(
             tokens=plan.tokens, at=at,
         )  # fmt: skip
         logged = _logged(changes(state.spans, proposal.placed, settings), placed)
-        writer.drop_views(_superseded(writer, replaced(state.spans, proposal.placed)))
+        writer.drop_views(_views(writer, [*replaced(state.spans, proposal.placed), *_fallen_behind(proposal.placed)]))
         gone = _purge(writer, now, fading, plan_row.id) if fading else 0
         if logged or gone:
             writer.log_step(now, path, reason=reason, changes=logged, at=at, plan_id=plan_row.id, purged=gone)
@@ -209,7 +209,12 @@ def _logged(changed: Sequence[Changed], placed: Sequence[Placed]) -> list[NewCha
     ]  # fmt: skip
 
 
-def _superseded(reader: Reader, gone: Sequence[Known]) -> list[int]:
-    """The stored images of pages that new ones stand for: drawn again from the text if the step is undone."""
+def _fallen_behind(placed: Sequence[Placed]) -> list[Known]:
+    """The spans that come behind the handle now, but for those whose pictures are the record."""
+    return [p.span for p in placed if p.tier == "handle" != p.span.tier and not p.span.purged]
+
+
+def _views(reader: Reader, gone: Sequence[Known]) -> list[int]:
+    """The stored images of pages that are shown no more: drawn again from the text where a step is undone or a turn recalled."""
     found = [reader.views([span.page], look.name) for span in gone for look in span.looks.values() if span.page]
     return [view.id for views in found for many in views.values() for view in many]

@@ -10,10 +10,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from optical_memory import Context, OpticalMemory
 from optical_memory.cost import Price, profile
+from optical_memory.memory.reading import place
+from optical_memory.memory.state import sealed
+from optical_memory.planning.decay import staircase
 from optical_memory.planning.tiers import DRAWN, RANK
+from optical_memory.storage.schema import view
 from tests.memory.conftest import Clock
 
 KINDS = ("apple", "river", "copper", "violin", "harbour", "lantern", "meadow", "pepper", "saddle", "timber", "window")
@@ -130,6 +135,54 @@ def test_the_pages_of_a_thread_share_no_turn_and_only_their_images_are_kept(memo
     stats = memory.stats("t")
     assert stats.pages > len({p.number for p in pages})  # pages were drawn anew
     assert stats.images <= 2 * len(pages)
+
+
+def behind(memory: OpticalMemory) -> list[int]:
+    """The ids of the pages that the plan in force shows no more."""
+    with memory.store.read() as reader:
+        row, path = place(reader, "t")
+        assert row.length
+        return [page.id for page, known in sealed(reader, path, memory.settings()) if known.tier == "handle"]
+
+
+def drawn(memory: OpticalMemory, pages: list[int]) -> int:
+    """How many images the database holds of these pages."""
+    with memory.store.read() as reader:
+        query = sa.select(sa.func.count(view.c.sha256)).where(view.c.page_id.in_(pages))
+        return int(reader._connection.scalar(query) or 0)
+
+
+FAST = staircase(clear=("turns", 6), dense=("turns", 12), card=("turns", 18), handle=("turns", 24))
+
+
+def test_images_of_pages_behind_the_handle_are_let_go_and_drawn_again(make):
+    """They do not pile up; whoever looks at such a page, undoes the step or recalls a turn sees the same bytes as before."""
+    options = {"budget": 1_500, "keep": ("turns", 4), "schedule": FAST}
+    memory, messages, before, sharp = make(**options), talk(120), {}, {}
+    for n in range(8, 121, 8):
+        memory.remember("t", messages[n - 8 : n])
+        memory.context("t")
+        hidden = behind(memory)
+        assert drawn(memory, hidden) == 0
+        if hidden:
+            break
+        before, sharp = looks(memory.pages("t")), looks(memory.pages("t", tier="clear"))
+    assert before
+    assert sharp.items() <= looks(memory.pages("t", tier="clear")).items()
+    memory.undo("t")
+    again = make(**options)  # another process, which keeps nothing of what was drawn
+    assert looks(again.pages("t")) == before
+    again.remember("t", messages[n : n + 8])
+    again.context("t")
+    lost = next(t.number for t in again.turns("t") if t.tier == "handle")
+    for _ in range(4):
+        again.recall("t", f"turn {lost}")
+    again.step("t")
+    assert next(t.tier for t in again.turns("t") if t.number == lost) != "handle"
+
+
+def looks(pages) -> dict[tuple[int, int], str]:
+    return {(page.number, page.part): page.sha256 for page in pages}
 
 
 @pytest.mark.slow
