@@ -68,10 +68,10 @@ def forget_thread(connection: sa.Connection, thread_id: int) -> ForgottenRows:
     mine = sa.select(page.c.id).where(page.c.thread_id == thread_id)
     pages, images = _drop_pages(connection, connection.scalars(mine).all())
     plans = _drop_plans(connection, thread_id)
-    steps = sa.select(step.c.id).where(step.c.thread_id == thread_id)
+    branches = _branches(thread_id)
+    steps = sa.select(step.c.id).where(step.c.branch_id.in_(branches))
     _delete(connection, change, change.c.step_id.in_(steps))
-    _delete(connection, step, step.c.thread_id == thread_id)
-    branches = sa.select(branch.c.id).where(branch.c.thread_id == thread_id)
+    _delete(connection, step, step.c.branch_id.in_(branches))
     mine = sa.select(turn.c.id).where(turn.c.branch_id.in_(branches))
     messages = _delete(connection, message, message.c.turn_id.in_(mine))
     _delete(connection, embedding, embedding.c.turn_id.in_(mine))
@@ -120,16 +120,15 @@ def count_turns(
     pages = sorted({*touched, *again})
     messages = (_count(connection, message, message.c.turn_id.in_(c)) for c in chunks(sorted(ids | lost)))
     views = (_count(connection, view, view.c.page_id.in_(c), view.c.sha256.is_not(None)) for c in chunks(pages))
-    plans = _count(connection, plan, plan.c.thread_id == thread_id)
+    plans = _count(connection, plan, plan.c.branch_id.in_(_branches(thread_id)))
     return ForgottenRows(len(ids) + len(lost), sum(messages), len(pages), sum(views), plans, len(lost))
 
 
 def count_thread(connection: sa.Connection, thread_id: int) -> ForgottenRows:
     """What `forget_thread` would take away, without doing it."""
     drawn = sa.select(sa.func.count(view.c.sha256)).join_from(view, page).where(page.c.thread_id == thread_id)
-    turns, messages, pages, plans = (
-        _count(connection, table, table.c.thread_id == thread_id) for table in (turn, message, page, plan)
-    )
+    turns, plans = (_count(connection, table, table.c.branch_id.in_(_branches(thread_id))) for table in (turn, plan))
+    messages, pages = (_count(connection, table, table.c.thread_id == thread_id) for table in (message, page))
     return ForgottenRows(turns, messages, pages, int(connection.scalar(drawn) or 0), plans)
 
 
@@ -239,12 +238,18 @@ def _bared(connection: sa.Connection, ids: Sequence[int], bare: Callable[[Messag
 
 def drop_plans(connection: sa.Connection, thread_id: int, keep: int) -> None:
     """Delete the thread's plans but this one, and what was recalled by itself: they may quote what was purged."""
-    _delete(connection, plan, plan.c.thread_id == thread_id, plan.c.id != keep)
-    _delete(connection, recalled, recalled.c.thread_id == thread_id)
+    branches = _branches(thread_id)
+    _delete(connection, plan, plan.c.branch_id.in_(branches), plan.c.id != keep)
+    _delete(connection, recalled, recalled.c.branch_id.in_(branches))
+
+
+def _branches(thread_id: int | None) -> sa.Select[tuple[int]]:
+    """The thread's branches, by which its turns, plans and steps are indexed."""
+    return sa.select(branch.c.id).where(branch.c.thread_id == thread_id)
 
 
 def _drop_plans(connection: sa.Connection, thread_id: int | None) -> int:
-    branches = sa.select(branch.c.id).where(branch.c.thread_id == thread_id)
+    branches = _branches(thread_id)
     _delete(connection, recalled, recalled.c.branch_id.in_(branches))
     return _delete(connection, plan, plan.c.branch_id.in_(branches))
 

@@ -383,18 +383,26 @@ class Reader:
         drawn = self._connection.execute(images.join_from(view, page).where(mine)).one()
         return rows.Counts(
             self._count(thread, thread.c.id, thread_id),
-            self._count(turn, turn.c.thread_id, thread_id),
+            self._turns(thread_id),
             self._count(page, page.c.thread_id, thread_id),
             int(drawn[0]),
             int(drawn[1]),
             self._purged(thread_id),
         )
 
+    def _turns(self, thread_id: int | None) -> int:
+        """Turns are indexed by their branch."""
+        query = sa.select(sa.func.count()).select_from(turn)
+        if thread_id is not None:
+            query = query.where(turn.c.branch_id.in_(sa.select(branch.c.id).where(branch.c.thread_id == thread_id)))
+        return int(self._connection.scalar(query) or 0)
+
     def _purged(self, thread_id: int | None) -> int:
         """Turns without text; only threads that have a page without text are looked through."""
         faded = sa.select(page.c.thread_id).where(page.c.purged)
-        mine = sa.true() if thread_id is None else branch.c.thread_id == thread_id
-        branches = sa.select(branch.c.id).where(mine, branch.c.thread_id.in_(faded))
+        if thread_id is not None:
+            faded = faded.where(page.c.thread_id == thread_id)
+        branches = sa.select(branch.c.id).where(branch.c.thread_id.in_(faded))
         query = sa.select(sa.func.count()).select_from(turn).where(turn.c.branch_id.in_(branches), turn.c.purged)
         return int(self._connection.scalar(query) or 0)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from optical_memory.storage import (
     Counts,
@@ -226,6 +228,27 @@ def test_what_would_be_forgotten_can_be_counted(store: Store) -> None:
     with store.write() as writer:
         assert writer.forget_thread(other.id) == told[1]
         assert writer.forgettable(other, path, [1]) == ForgottenRows()
+
+
+def test_what_is_counted_and_forgotten_of_a_thread_is_found_by_an_index(store: Store) -> None:
+    """However much other threads hold: none of their turns, plans or steps is looked at."""
+    thread, asked = furnished(store), list[tuple[str, Any]]()
+    if store.path is None:
+        pytest.skip("how SQLite goes about it")
+    with store.write() as writer:
+        path = writer.path(thread)
+        note = lambda *given: asked.append((given[2], given[3]))  # noqa: E731
+        sa.event.listen(store._engine, "before_cursor_execute", note)
+        writer.counts(thread.id)
+        writer.forgettable(thread, path)
+        writer.forgettable(thread, path, [2])
+        writer.purge(thread, [], lambda row: row, 0)
+        writer.forget_thread(thread.id)
+        sa.event.remove(store._engine, "before_cursor_execute", note)
+        plans = [writer._connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {q}", given).all() for q, given in asked]
+    told = {row[-1] for plan in plans for row in plan}
+    assert any(line.startswith("SEARCH turn") for line in told)
+    assert {line for line in told if line.startswith("SCAN")} == set()
 
 
 @pytest.mark.slow
