@@ -130,20 +130,23 @@ def check_index(connection: sa.Connection) -> list[str]:
 def owe(connection: sa.Connection) -> None:
     """Note in SQLite's file, with the transaction that deletes, that what it deletes is still to be overwritten."""
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"PRAGMA user_version={owed(connection) % _OWED + 1}")
+        connection.exec_driver_sql(f"PRAGMA user_version={abs(_noted(connection)) % _OWED + 1}")
 
 
 def owed(connection: sa.Connection) -> int:
     """0 where nothing is to be overwritten, else a number that grows with each deletion."""
-    if connection.dialect.name != "sqlite":
-        return 0
+    return max(0, _noted(connection)) if connection.dialect.name == "sqlite" else 0
+
+
+def _noted(connection: sa.Connection) -> int:
+    """The number of the newest deletion, below 0 once it is overwritten: it goes on from there, so that none comes twice."""
     return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
 
 
 def settle(connection: sa.Connection, known: int) -> None:
     """All is overwritten, unless more was deleted since `known` was read."""
     if owed(connection) == known:
-        connection.exec_driver_sql("PRAGMA user_version=0")
+        connection.exec_driver_sql(f"PRAGMA user_version={-known}")
 
 
 def merge_index(connection: sa.Connection) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import optical_memory.storage.care as care
 from optical_memory.storage import (
     Counts,
     ForgottenRows,
@@ -200,6 +201,23 @@ def test_what_a_killed_process_did_not_overwrite_is_overwritten_when_the_file_is
     assert texts(again, key="other")[0] == "filler 0"
     again.close()
     assert not _found(store)
+
+
+def test_what_is_deleted_after_an_erasure_is_not_taken_for_what_was_erased(store: Store) -> None:
+    """Of two that erase at once, the slower one may end after a third has deleted more: that is still owed."""
+    if store.path is None:
+        pytest.skip("only SQLite's file notes what is owed")
+    with store.write() as writer:
+        connection = writer._connection
+        care.owe(connection)
+        known = care.owed(connection)
+        care.settle(connection, known)  # the quicker one
+        assert not care.owed(connection)
+        care.owe(connection)
+        care.settle(connection, known)  # the slower one
+        assert care.owed(connection)
+        care.settle(connection, care.owed(connection))
+        assert not care.owed(connection)
 
 
 def _forget_and_die(store: Store, thread_id: int) -> None:
