@@ -9,6 +9,7 @@ message in the database, so it may have been given in another process, or in one
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,7 +24,13 @@ from optical_memory.memory import OpticalMemory
 from optical_memory.messages import read
 from optical_memory.storage import PlacedMessage
 
+log = logging.getLogger("optical_memory")
+
 IDLE = 3600.0
+HELD = (
+    "thread %r: what other middleware took out of an answer is forgotten, but another process still reads the old state: "
+    "its bytes are overwritten with the next erasure, or when the database is next opened"
+)
 
 
 class Endings:
@@ -74,7 +81,8 @@ class Endings:
             return False
         self._at_once = False  # the answers of other threads are still to be compared
         with suppress(ThreadNotFoundError):
-            self._memory.forget(thread, turns=[known.turn_number])
+            if self._memory.forget(thread, turns=[known.turn_number]).held:
+                log.warning(HELD, thread)
         return True
 
     def _newest(self, thread: str) -> PlacedMessage | None:

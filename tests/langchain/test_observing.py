@@ -233,6 +233,20 @@ def test_a_rewritten_answer_takes_no_turn_of_another_branch_along(make):
     assert [t.text for t in memory.turns("t")] == ["first", "asked anew"]
 
 
+@pytest.mark.slow
+def test_a_rewritten_answer_whose_bytes_are_still_held_is_said_to_be(make, caplog):
+    """Nobody asked for this erasure, so nobody else would hear that a reader keeps the old bytes in the file."""
+    memory = make()
+    question, answer = HumanMessage("first", id="h1"), AIMessage("The number is 4111 1111.", id="a1")
+    endings, where = Endings(memory, True), Place("t")
+    endings.ended(where, [question], [answer])
+    with memory.store.read() as reader:
+        reader.threads()
+        assert endings.began(where, [question, AIMessage("The number is [card].", id="a1")])
+    assert "still reads the old state" in caplog.text
+    assert left_of(memory) == (["first"], False)
+
+
 def test_at_end_never_stores_what_other_middleware_takes_out(make):
     """With the hook at the run's end the answer is remembered from the state only, and at once."""
     from optical_memory.langchain import OpticalMemoryAtEndMiddleware
