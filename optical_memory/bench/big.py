@@ -16,13 +16,13 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from optical_memory.cost import count_o200k
-from optical_memory.inspection.importing import transcript
 from optical_memory.memory import OpticalMemory
 from optical_memory.memory.ingest import new_turn
 from optical_memory.memory.state import plan_key
 from optical_memory.messages import group, read
 from optical_memory.planning.context import Plan, Segment, handle_line
 from optical_memory.storage import NewPage, NewTurn, Store, owner
+from optical_memory.transcripts import transcript
 
 LONG = "long"  # the name of the long thread
 USUAL = 3_000  # turns of each other thread

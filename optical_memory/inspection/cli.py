@@ -36,6 +36,7 @@ from optical_memory.inspection.options import (
     turn_numbers,
     turn_span,
 )
+from optical_memory.shown import one_line, safe
 
 if TYPE_CHECKING:
     from optical_memory.memory import Context, OpticalMemory, Page
@@ -115,7 +116,7 @@ def import_(
     json: Json = False,
 ) -> None:
     """Remember transcripts, or take exported threads back: a thread for each, all of it or nothing."""
-    from optical_memory.inspection.importing import progress
+    from optical_memory.inspection.progress import progress
 
     done: list[dict[str, Any]] = []
     with (
@@ -150,7 +151,7 @@ def _imported(memory: OpticalMemory, file: Path, thread: str | None) -> dict[str
 
 
 def _remembered(memory: OpticalMemory, file: Path, thread: str | None) -> dict[str, Any]:
-    from optical_memory.inspection.importing import transcript
+    from optical_memory.transcripts import transcript
 
     messages = transcript(file)
     done = memory.remember(thread or file.stem, messages)
@@ -168,8 +169,8 @@ def _say_imported(done: Sequence[dict[str, Any]]) -> None:
     for item in done:
         if not item["error"]:
             output.say(
-                f"{output.safe(item['file'])}: {item['messages']:,} messages, {item['new_turns']:,} new turns "
-                f"in thread {output.safe(item['thread'])} ({item['turns']:,} in all)"
+                f"{safe(item['file'])}: {item['messages']:,} messages, {item['new_turns']:,} new turns "
+                f"in thread {safe(item['thread'])} ({item['turns']:,} in all)"
             )
 
 
@@ -412,7 +413,7 @@ def diff(
 ) -> None:
     """Set the source beside what a reader recovers of it as it is shown now: lost words, and exact strings apart."""
     from optical_memory.inspection import reread, tables
-    from optical_memory.inspection.importing import progress
+    from optical_memory.inspection.progress import progress
 
     first, last = turn_span(turns)
     with opening.reading(db, thread, profile=profile) as memory:
@@ -551,7 +552,7 @@ def _matched(memory: OpticalMemory, thread: str, text: str, among: Sequence[int]
 
 def _say_matched(found: Mapping[int, str]) -> None:
     for number, place in list(found.items())[:LISTED]:
-        output.note(f"turn {number}: … {output.one_line(place)} …")
+        output.note(f"turn {number}: … {one_line(place)} …")
     if len(found) > LISTED:
         output.note(f"and {len(found) - LISTED:,} more turns")
 

@@ -11,6 +11,7 @@ import optical_memory.inspection.opening as opening
 import optical_memory.inspection.output as output
 from optical_memory.errors import ConfigError, StoreError
 from optical_memory.inspection.options import Db, Json, Yes
+from optical_memory.shown import safe
 
 db_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after the database.")
 
@@ -76,7 +77,7 @@ def db_check(db: Db = None, json: Json = False) -> None:
                 raise
             problems = [str(error)]
     told = {"database": store.url, "sound": not problems, "problems": problems}
-    lines = [output.safe(p) for p in problems] or [f"{store.url}: sound"]
+    lines = [safe(p) for p in problems] or [f"{store.url}: sound"]
     output.show(told, json, lambda _: output.say("\n".join(lines)))
     if problems:
         raise typer.Exit(opening.DAMAGED)

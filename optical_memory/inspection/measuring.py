@@ -73,7 +73,7 @@ def calibrate(
 @contextmanager
 def _reading(total: int) -> Iterator[Callable[[], None]]:
     """Something to call for each page read; progress begins with the first, so that no bar stands over a question."""
-    from optical_memory.inspection.importing import Progress, progress
+    from optical_memory.inspection.progress import Progress, progress
 
     with ExitStack() as stack:
         shown: list[Progress] = []
@@ -149,7 +149,7 @@ def _scene(
 
 
 def _remembered(memory: Any, file: Path) -> str:
-    from optical_memory.inspection.importing import transcript
+    from optical_memory.transcripts import transcript
 
     memory.remember(file.stem, transcript(file))
     return file.stem
@@ -188,7 +188,7 @@ def bench_recall(
     """Say what one context of a conversation keeps: turns as text, as pages, left out."""
     from optical_memory.bench.command import kept
     from optical_memory.inspection import tables
-    from optical_memory.inspection.importing import transcript
+    from optical_memory.transcripts import transcript
 
     found = kept(transcript(file), model=model, budget=budget, profile=opening.calibrated(profile, model))
     output.show({"file": str(file)} | found, json, tables.kept)
@@ -203,7 +203,7 @@ def bench_context(
     """Time the making of a context in a made database: unchanged, and after one new turn."""
     from optical_memory.bench.command import times
     from optical_memory.inspection import tables
-    from optical_memory.inspection.importing import progress
+    from optical_memory.inspection.progress import progress
 
     with tempfile.TemporaryDirectory() as folder, progress("timing", 2) as shown:
         found = times((1_000, turns), Path(folder), model, shown.advance)

@@ -9,15 +9,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from optical_memory.shown import safe
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 PIPED_WIDTH = 160  # columns of a table that goes to a file or another program
-_ACTIVE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
-_TAGS = re.compile("[\U000e0000-\U000e007f]")
 COLOURS = {
     "text": "green",
     "current": "bright_green",
@@ -54,24 +52,6 @@ LETTERS: Mapping[str, str] = {
     "facts": "F", "preamble": "P", "recalled": "R", "reserved": "S", "free": ".",
 }  # fmt: skip
 """One letter for each kind, so that no colour has to be told apart; K as in card, since C is clear."""
-
-
-def safe(text: object) -> str:
-    """Text of any origin with every control, bidi and invisible character shown instead of sent: ESC becomes ␛."""
-    return _TAGS.sub(_shown, _ACTIVE.sub(_shown, str(text)))
-
-
-def _shown(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
-
-
-def one_line(text: str, most: int = 120) -> str:
-    """The first words of a text on one line, at most `most` characters, harmless."""
-    line = " ".join(text[: most * 8].split())
-    return safe(line if len(line) <= most else line[: most - 1] + "…")
 
 
 def number(value: int) -> str:
@@ -137,7 +117,7 @@ def note(text: str) -> None:
 def as_json(value: Any, indent: int | None = 2) -> str:
     """One JSON document; what could drive a terminal is escaped, which JSON allows inside its strings."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return _TAGS.sub(_escaped, _ACTIVE.sub(_escaped, text))
+    return safe(text, _escaped)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -236,8 +216,6 @@ __all__ = [
     "forgiving",
     "note",
     "number",
-    "one_line",
-    "safe",
     "say",
     "show",
     "show_rows",

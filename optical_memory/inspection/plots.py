@@ -16,10 +16,10 @@ from typing import Any
 
 from optical_memory.cost.profiles import SHARES
 from optical_memory.errors import MissingExtraError
-from optical_memory.inspection.output import safe
 from optical_memory.planning.context import READABLE
 from optical_memory.planning.decay import Age, Schedule, Unit
 from optical_memory.planning.tiers import TIERS
+from optical_memory.shown import safe
 
 WIDTH = 720  # pixels of every picture
 LEFT, RIGHT = 64, 16  # pixels beside a plot

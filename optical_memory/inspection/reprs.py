@@ -10,18 +10,20 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import singledispatch
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.output as output
 from optical_memory.errors import OpticalMemoryError
-from optical_memory.inspection.output import number, one_line, safe, size, turn_range
+from optical_memory.inspection.output import number, size, turn_range
+from optical_memory.memory import Context, OpticalMemory, Page, ThreadInfo, ThreadLedger
+from optical_memory.planning.decay import DecaySchedule
+from optical_memory.shown import one_line, safe
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from optical_memory.memory import Context, OpticalMemory, Page, ThreadInfo, ThreadLedger
-    from optical_memory.planning.decay import DecaySchedule
     from optical_memory.storage import ThreadRow
 
 INLINE = 2 * 2**20  # bytes of images in one piece of HTML
@@ -32,6 +34,18 @@ CELL = "padding:2px 12px 2px 0;text-align:left;border:0"
 FRAME = "font:13px/1.5 system-ui,sans-serif;max-width:760px"
 
 Rows = Iterable[Sequence[object]]
+
+
+@singledispatch
+def html(value: object) -> str:
+    """A value as a notebook shows it. Raises TypeError for what no function here draws."""
+    raise TypeError(f"{type(value).__name__} is not drawn here: use print()")
+
+
+@singledispatch
+def rich(value: object) -> RenderableType:
+    """The same for a terminal; a terminal shows no pages."""
+    raise TypeError(f"{type(value).__name__} is not drawn here: use print()")
 
 
 # --------------------------------------------------------------------------------------------- pieces
@@ -107,7 +121,8 @@ def _lines(heads: Mapping[str, str], rows: Rows) -> RenderableType:
 # --------------------------------------------------------------------------------------------- the memory
 
 
-def memory_html(memory: OpticalMemory) -> str:
+@html.register(OpticalMemory)
+def _memory_html(memory: OpticalMemory) -> str:
     """Where it is, how it is set, and the threads that were used last."""
     threads, why = _newest(memory)
     rows = ((one_line(t.key, 60), number(t.length), _day(t.touched_at or t.created_at)) for t in threads)
@@ -115,7 +130,8 @@ def memory_html(memory: OpticalMemory) -> str:
     return _box(_title("optical memory", memory.store.url), _table(("", ""), _settings(memory)), named)
 
 
-def memory_rich(memory: OpticalMemory) -> RenderableType:
+@rich.register(OpticalMemory)
+def _memory_rich(memory: OpticalMemory) -> RenderableType:
     """The same for a terminal."""
     threads, why = _newest(memory)
     rows = [(one_line(t.key, 60), number(t.length), _day(t.touched_at or t.created_at)) for t in threads]
@@ -156,12 +172,14 @@ def _day(at: Any) -> str:
     return f"{at:%Y-%m-%d %H:%M}" if at else ""
 
 
-def thread_html(thread: ThreadInfo) -> str:
+@html.register(ThreadInfo)
+def _thread_html(thread: ThreadInfo) -> str:
     """A thread in a line."""
     return _box(_title(one_line(thread.thread, 60), _thread(thread)))
 
 
-def thread_rich(thread: ThreadInfo) -> RenderableType:
+@rich.register(ThreadInfo)
+def _thread_rich(thread: ThreadInfo) -> RenderableType:
     """The same for a terminal."""
     return _rich(one_line(thread.thread, 60), safe(_thread(thread)))
 
@@ -175,14 +193,16 @@ def _thread(thread: ThreadInfo) -> str:
 # --------------------------------------------------------------------------------------------- a page, a context
 
 
-def page_html(page: Page) -> str:
+@html.register(Page)
+def _page_html(page: Page) -> str:
     """The picture, and what it is."""
     if len(page.png) > INLINE:
         return _box(_title(_page(page), f"{size(len(page.png))}, too large to be shown here: write page.png to a file"))
     return _box(_picture(page.png, _page(page), page.width, page.height))
 
 
-def page_rich(page: Page) -> RenderableType:
+@rich.register(Page)
+def _page_rich(page: Page) -> RenderableType:
     """What the picture is; a terminal cannot show it."""
     return _rich(_page(page), f"sha-256 {page.sha256[:16]}…, {size(len(page.png))}: write .png to a file to see it")
 
@@ -195,7 +215,8 @@ def _page(page: Page) -> str:
     )
 
 
-def context_html(context: Context) -> str:
+@html.register(Context)
+def _context_html(context: Context) -> str:
     """The budget as a bar, what fills it, and the pages."""
     from optical_memory.inspection.plots import BudgetBar
 
@@ -205,7 +226,8 @@ def context_html(context: Context) -> str:
     return _box(title, bar, listed, _title("", _left_out(context)), *_pictures(_images(context)))
 
 
-def context_rich(context: Context) -> RenderableType:
+@rich.register(Context)
+def _context_rich(context: Context) -> RenderableType:
     """The same for a terminal, without the pages."""
     filled = f"{context.tokens:,} of {context.budget:,} tokens as {context.model} counts"
     heads = {"segment": "left", "turns": "left", "tokens": "right"}
@@ -246,7 +268,8 @@ def _images(context: Context) -> Iterator[tuple[bytes, str]]:
 # --------------------------------------------------------------------------------------------- a schedule, a ledger
 
 
-def schedule_html(schedule: DecaySchedule) -> str:
+@html.register(DecaySchedule)
+def _schedule_html(schedule: DecaySchedule) -> str:
     """The curve, for each unit in which it counts, and its stairs."""
     from optical_memory.inspection.plots import DecayCurve
 
@@ -257,7 +280,8 @@ def schedule_html(schedule: DecaySchedule) -> str:
     )
 
 
-def schedule_rich(schedule: DecaySchedule) -> RenderableType:
+@rich.register(DecaySchedule)
+def _schedule_rich(schedule: DecaySchedule) -> RenderableType:
     """The stairs."""
     return _rich(
         f"decay schedule {one_line(schedule.name, 60)}", _lines({"tier": "left", "after": "left"}, _stairs(schedule))
@@ -268,7 +292,8 @@ def _stairs(schedule: DecaySchedule) -> list[tuple[str, str]]:
     return [("vivid", "at first"), *((s.tier, f"{s.amount:,g} {s.unit}") for s in schedule.stairs)]
 
 
-def ledger_html(ledger: ThreadLedger) -> str:
+@html.register(ThreadLedger)
+def _ledger_html(ledger: ThreadLedger) -> str:
     """What was spent beside what other ways would have cost, and what that stands on."""
     from optical_memory.inspection.plots import Bars
 
@@ -278,7 +303,8 @@ def ledger_html(ledger: ThreadLedger) -> str:
     return _box(_title("ledger", _calls(ledger)), _plot(bars.svg()), notes)
 
 
-def ledger_rich(ledger: ThreadLedger) -> RenderableType:
+@rich.register(ThreadLedger)
+def _ledger_rich(ledger: ThreadLedger) -> RenderableType:
     """The same for a terminal."""
     rows = [(r["policy"], f"{r['input']:,}", f"{r['usd']:.4f}", f"{r['of spent']:.2f}") for r in ledger.rows()]
     heads = {"way": "left", "input": "right", "usd": "right", "of spent": "right"}
@@ -289,16 +315,4 @@ def _calls(ledger: ThreadLedger) -> str:
     return f"{ledger.calls:,} calls, {ledger.observed:,} of them with a bill; ${ledger.spent.money:,.4f} spent"
 
 
-# --------------------------------------------------------------------------------------------- in a log
-
-
-def short(kind: str, *facts: object, text: str | None = None) -> str:
-    """`Hit(turn 3, 'how it begins…')`: a value in a line, with at most 60 characters of its text."""
-    told = [safe(f) for f in facts]
-    return f"{kind}({', '.join([*told, repr(one_line(text, 60))] if text is not None else told)})"
-
-
-__all__ = [
-    "context_html", "context_rich", "ledger_html", "ledger_rich", "memory_html", "memory_rich", "page_html", "page_rich",
-    "schedule_html", "schedule_rich", "short", "thread_html", "thread_rich",
-]  # fmt: skip
+__all__ = ["html", "rich"]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import optical_memory.inspection.output as output
-from optical_memory.inspection.output import console, number, one_line, safe, size, turn_range
+from optical_memory.inspection.output import console, number, size, turn_range
+from optical_memory.shown import one_line, safe
 
 Row = Mapping[str, Any]
 RANGES = 24  # stretches of turns that are named

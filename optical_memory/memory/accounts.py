@@ -13,13 +13,14 @@ from optical_memory.memory.reading import shown_at
 from optical_memory.messages import from_stored
 from optical_memory.planning.context import ranges
 from optical_memory.planning.spans import Settings
+from optical_memory.shown import Shown, short
 from optical_memory.storage import MessageRow, NewUsage, Path, Reader, TurnRow
 
 OURS = "optical memory"
 
 
 @dataclass(frozen=True)
-class ThreadLedger(Ledger):
+class ThreadLedger(Shown, Ledger):
     """A `Ledger` of one thread. `observed` of its calls have a bill of the provider's, the others are as predicted.
 
     `tiers` are turns by how the plan in force shows them, `unreadable` the turns of which it shows a handle only. With
@@ -33,21 +34,9 @@ class ThreadLedger(Ledger):
     unreadable: tuple[tuple[int, int], ...] = ()
 
     def __repr__(self) -> str:
-        from optical_memory.inspection.reprs import short
-
         return short(
             "ThreadLedger", f"{self.calls:,} calls", f"${self.spent.money:.4f} spent", f"ratio {self.ratio:.2f}"
         )
-
-    def _repr_html_(self) -> str:
-        from optical_memory.inspection.reprs import ledger_html
-
-        return ledger_html(self)
-
-    def __rich__(self) -> Any:
-        from optical_memory.inspection.reprs import ledger_rich
-
-        return ledger_rich(self)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-safe values."""

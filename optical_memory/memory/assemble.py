@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from optical_memory.messages import REASONING, SOURCE
 from optical_memory.planning.context import LOWERED, Segment
+from optical_memory.shown import Shown, short
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -18,7 +19,7 @@ Texts = Callable[[int], Sequence[Any]]  # a turn's LangChain messages
 
 
 @dataclass(frozen=True)
-class Context:
+class Context(Shown):
     """What the model will see: `messages` (LangChain), `tokens` by the model's own price rules, and how it is made up.
 
     `segments` are in the order of the messages; `left_out` are the turns that stand behind a handle only. `end` is the
@@ -42,20 +43,8 @@ class Context:
     would: Context | None = None
 
     def __repr__(self) -> str:
-        from optical_memory.inspection.reprs import short
-
         filled = f"{self.tokens:,} of {self.budget:,} tokens"
         return short("Context", filled, f"{len(self.segments)} segments", self.model, text=self.thread)
-
-    def _repr_html_(self) -> str:
-        from optical_memory.inspection.reprs import context_html
-
-        return context_html(self)
-
-    def __rich__(self) -> Any:
-        from optical_memory.inspection.reprs import context_rich
-
-        return context_rich(self)
 
     def to_openai(self) -> list[dict[str, Any]]:
         """The messages in OpenAI's chat form, images as image_url blocks with data URLs."""

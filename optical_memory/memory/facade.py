@@ -35,6 +35,7 @@ from optical_memory.messages import Turn, injected, read
 from optical_memory.planning.decay import named
 from optical_memory.planning.spans import Settings
 from optical_memory.planning.tiers import Tier
+from optical_memory.shown import Shown
 from optical_memory.storage import NewUsage, Store
 
 log = logging.getLogger("optical_memory")
@@ -63,7 +64,7 @@ def twin(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], 
     return run
 
 
-class OpticalMemory:
+class OpticalMemory(Shown):
     """A conversation memory in a database: `remember` messages, get the `context` for the next model call, `recall` turns.
 
     `url` is a database URL ("sqlite:///memory.db", "postgresql+psycopg://...") or the path of an SQLite file. The other
@@ -112,16 +113,6 @@ class OpticalMemory:
 
     def __repr__(self) -> str:
         return f"OpticalMemory({self.store.url!r}, model={self.config.model!r}, budget={self.budget:,})"
-
-    def _repr_html_(self) -> str:
-        from optical_memory.inspection.reprs import memory_html
-
-        return memory_html(self)
-
-    def __rich__(self) -> Any:
-        from optical_memory.inspection.reprs import memory_rich
-
-        return memory_rich(self)
 
     def __enter__(self) -> OpticalMemory:
         return self

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from optical_memory.shown import Shown, short
+
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
@@ -25,7 +27,7 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Shown):
     """One image of a span of turns; `turns` are the first and last, sizes are pixels, `tokens` by the memory's model.
 
     With `record` it is what is left of these turns: their text is gone.
@@ -45,16 +47,6 @@ class Page:
     def _repr_png_(self) -> bytes:
         return self.png
 
-    def _repr_html_(self) -> str:
-        from optical_memory.inspection.reprs import page_html
-
-        return page_html(self)
-
-    def __rich__(self) -> Any:
-        from optical_memory.inspection.reprs import page_rich
-
-        return page_rich(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -72,8 +64,6 @@ class Hit:
     purged: bool = False
 
     def __repr__(self) -> str:
-        from optical_memory.inspection.reprs import short
-
         return short("Hit", f"turn {self.turn}", self.role, f"score {self.score:.2f}", text=self.text)
 
 
@@ -108,8 +98,6 @@ class Step:
     purged: int = 0
 
     def __repr__(self) -> str:
-        from optical_memory.inspection.reprs import short
-
         changed = f"{len(self.changes)} changes, {self.tokens_before:,} to {self.tokens_after:,} tokens"
         return short("Step", f"at turn {self.at}", self.reason or "no reason", changed, *["undone"] * self.undone)
 
@@ -149,7 +137,7 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadInfo:
+class ThreadInfo(Shown):
     """A thread in a list: its name, turns, raw text tokens, and when it was made and last shown."""
 
     thread: str
@@ -158,13 +146,3 @@ class ThreadInfo:
     created_at: datetime
     touched_at: datetime | None
     branches: int = 1
-
-    def _repr_html_(self) -> str:
-        from optical_memory.inspection.reprs import thread_html
-
-        return thread_html(self)
-
-    def __rich__(self) -> Any:
-        from optical_memory.inspection.reprs import thread_rich
-
-        return thread_rich(self)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from optical_memory.errors import ConfigError
 from optical_memory.planning.tiers import RANK, TIERS, Tier
+from optical_memory.shown import Shown
 
 Unit = Literal["turns", "tokens", "hours"]
 UNITS: tuple[Unit, ...] = ("turns", "tokens", "hours")
@@ -41,7 +42,7 @@ class Stair:
 
 
 @dataclass(frozen=True)
-class DecaySchedule:
+class DecaySchedule(Shown):
     """Stairs from vivid downwards; an age stands on the lowest stair that it has reached.
 
     Raises ConfigError where a stair is unknown, an amount negative, or a lower tier begins earlier than a higher one.
@@ -67,16 +68,6 @@ class DecaySchedule:
             if getattr(age, stair.unit) >= stair.amount and RANK[stair.tier] > RANK[lowest]:
                 lowest = stair.tier
         return lowest
-
-    def _repr_html_(self) -> str:
-        from optical_memory.inspection.reprs import schedule_html
-
-        return schedule_html(self)
-
-    def __rich__(self) -> Any:
-        from optical_memory.inspection.reprs import schedule_rich
-
-        return schedule_rich(self)
 
     def to_json(self) -> str:
         """A JSON text from which `from_json` makes the same schedule."""

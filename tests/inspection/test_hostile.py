@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_memory.inspection import output
+from optical_memory.shown import safe
 from tests.inspection.conftest import Command, write_lines
 
 HOSTILE = (
@@ -68,7 +69,7 @@ def test_json_gives_the_text_back_unchanged(run: Command, evil: str) -> None:
 @given(st.text(alphabet=st.characters()))
 def test_any_text_is_harmless_and_loses_nothing_visible(text: str) -> None:
     """What is printed has no active character; what was harmless is unchanged."""
-    shown = output.safe(text)
+    shown = safe(text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
     if text.isprintable():
         assert shown == text

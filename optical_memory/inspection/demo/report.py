@@ -9,9 +9,10 @@ from importlib.resources import files
 
 from optical_memory.inspection.demo.measure import HELD, Held, Recalled, Shown
 from optical_memory.inspection.looking import Part, pixels
-from optical_memory.inspection.output import WORDS, one_line, safe, turn_range
+from optical_memory.inspection.output import WORDS, turn_range
 from optical_memory.planning.context import Segment
 from optical_memory.planning.tiers import DRAWN
+from optical_memory.shown import one_line, safe
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 SEEKER = ("this page asks", "it calls what the model would call", "it finds")  # where no model took part

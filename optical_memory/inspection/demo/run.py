@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import optical_memory.inspection.output as output
 from optical_memory.errors import MissingExtraError
 from optical_memory.inspection.demo.measure import Recalled, Shown, measure
-from optical_memory.inspection.importing import progress, transcript
-from optical_memory.inspection.output import note, one_line, safe, turn_range
+from optical_memory.inspection.output import note, turn_range
+from optical_memory.inspection.progress import progress
 from optical_memory.inspection.saving import folder, name_images, save_context, write
 from optical_memory.planning.tiers import DRAWN
+from optical_memory.shown import one_line, safe
+from optical_memory.transcripts import transcript
 
 if TYPE_CHECKING:
     from optical_memory.memory import OpticalMemory
