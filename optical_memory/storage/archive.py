@@ -20,13 +20,13 @@ import optical_memory.storage.search as search
 from ..errors import StoreError
 from .reader import Reader
 from .rows import ThreadRow
-from .schema import Json, Moment, checked_key, image, metadata, plan, thread, turn
+from .schema import Json, Moment, branch, checked_key, erasure, image, metadata, plan, thread, turn
 from .writer import Writer
 
 Row = dict[str, Any]
 Ids = dict[str, dict[int, int]]
 
-TABLES = {t.name: t for t in metadata.sorted_tables if t is not image}
+TABLES = {t.name: t for t in metadata.sorted_tables if t not in (image, erasure)}
 """The tables of an archive, parents before children; images are files beside it."""
 LEFT_OUT = ("grams", "version")  # made anew
 BATCH = 500
@@ -87,6 +87,8 @@ def _mine(table: sa.Table, thread_id: int) -> sa.ColumnElement[bool]:
     """Which rows of a table belong to the thread, by the shortest way to it."""
     if table is thread:
         return thread.c.id == thread_id
+    if "branch_id" in table.c:  # these are found by their branch
+        return table.c.branch_id.in_(sa.select(branch.c.id).where(branch.c.thread_id == thread_id))
     if "thread_id" in table.c:
         return table.c.thread_id == thread_id
     key = next(iter(sorted(table.foreign_keys, key=lambda k: k.parent.name)))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from .reader import Reader
 from .rows import Range
-from .schema import branch, image, metadata, page, thread, turn, view
+from .schema import branch, erasure, image, metadata, page, thread, turn, view
 
 _PATIENCE = 1.0
 """Seconds that `empty_wal` waits for readers, and writers for it."""
-_OWED = 2**31 - 1
-"""The largest number that SQLite keeps as `user_version`."""
 
 
 def check(reader: Reader) -> Iterator[str]:
@@ -128,25 +126,19 @@ def check_index(connection: sa.Connection) -> list[str]:
 
 
 def owe(connection: sa.Connection) -> None:
-    """Note in SQLite's file, with the transaction that deletes, that what it deletes is still to be overwritten."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"PRAGMA user_version={abs(_noted(connection)) % _OWED + 1}")
+    """Note with the transaction that deletes, that what it deletes is still to be overwritten."""
+    connection.execute(sa.insert(erasure))
 
 
-def owed(connection: sa.Connection) -> int:
-    """0 where nothing is to be overwritten, else a number that grows with each deletion."""
-    return max(0, _noted(connection)) if connection.dialect.name == "sqlite" else 0
+def owed(connection: sa.Connection) -> list[int]:
+    """The deletions that are still to be overwritten; none has the number of an earlier one."""
+    return [*connection.scalars(sa.select(erasure.c.id))]
 
 
-def _noted(connection: sa.Connection) -> int:
-    """The number of the newest deletion, below 0 once it is overwritten: it goes on from there, so that none comes twice."""
-    return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
-
-
-def settle(connection: sa.Connection, known: int) -> None:
-    """All is overwritten, unless more was deleted since `known` was read."""
-    if owed(connection) == known:
-        connection.exec_driver_sql(f"PRAGMA user_version={-known}")
+def settle(connection: sa.Connection, done: Sequence[int]) -> None:
+    """These deletions are overwritten."""
+    if done:
+        connection.execute(sa.delete(erasure).where(erasure.c.id.in_(done)))
 
 
 def merge_index(connection: sa.Connection) -> None:

@@ -120,9 +120,17 @@ class Guard:
         return descriptor
 
     def _obtain(self, descriptor: int) -> None:
-        with contextlib.suppress(BlockingIOError):
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._held.discard(descriptor)
+            os.close(descriptor)
+            raise StoreError(
+                f"{self.path} cannot be locked ({error.strerror}): put the database on a local disk"
+            ) from error
         waiting = _Waiting(descriptor)
         try:
             waiting.done.wait(self.timeout)
@@ -193,13 +201,25 @@ def create_private(path: Path) -> None:
     """
     if present(path):
         return
+    with contextlib.suppress(FileExistsError), made_whole(path):  # another process was first
+        pass
+
+
+@contextlib.contextmanager
+def made_whole(path: Path) -> Iterator[Path]:
+    """An empty file under another name, to be filled; it comes to `path` when all went well, and is gone when not.
+
+    Raises FileExistsError if a file has come to `path` meanwhile.
+    """
     if not os.path.isdir(path.parent):
         raise StoreError(f"the folder {path.parent} does not exist: create it, or give another path for the database")
     made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with contextlib.suppress(FileExistsError):  # another process was first
-            os.link(made, path)
+        yield made
+        os.link(made, path)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise _os_error(error, path) from error
     finally:

@@ -21,7 +21,7 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema revision that this version knows, oldest first."""
 HEAD = REVISIONS[-1]
 
@@ -314,6 +314,7 @@ usage = _table(
     sa.Index(None, "thread_id"),
     sa.Index(None, "model"),
 )
+erasure = _table("erasure")  # deletions whose text is still to be overwritten in the file
 
 
 def columns(table: sa.Table, row: Callable[..., Any]) -> list[sa.Column[Any]]:

@@ -113,10 +113,9 @@ class Store:
     def erase(self) -> bool:
         """Overwrite what was deleted: the index is merged, the WAL emptied, free pages are zeros already.
 
-        False when a reader still holds an older state: call again later, or let the next process that opens the file
-        finish the work; the file knows that it is owed. Backups, replicas and whatever the disk itself keeps are out
-        of our reach. PostgreSQL vacuums dead rows, which does not overwrite them; it takes no note of what is owed, so
-        that after a process that ended too early they wait for the next call of this, or for the server's own vacuum.
+        False when a reader still holds an older state: call again later, or let the next process that opens the
+        database finish the work, which notes that it is owed. Backups, replicas and whatever the disk itself keeps are
+        out of our reach. PostgreSQL vacuums dead rows, which does not overwrite them.
         """
         with engine.typed_errors(self.url):
             self._prepare()
@@ -138,13 +137,16 @@ class Store:
         target = Path(file).absolute()
         if self._engine.dialect.name != "sqlite":
             raise StoreError("PostgreSQL is backed up with its own tools: pg_dump --format=custom")
+        taken = StoreError(f"{target} exists: a backup never overwrites, give another name")
         if engine.present(target):
-            raise StoreError(f"{target} exists: a backup never overwrites, give another name")
+            raise taken
         with engine.typed_errors(self.url):
             self._prepare()
-            engine.create_private(target)
-            with self._plain() as connection:
-                connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+        try:
+            with engine.typed_errors(str(target)), engine.made_whole(target) as made, self._plain() as connection:
+                connection.exec_driver_sql("VACUUM INTO ?", (str(made),))
+        except FileExistsError:
+            raise taken from None
 
     def check(self) -> list[str]:
         """What is wrong, in sentences: structure, references, numbering, index, and every image's hash."""
@@ -180,12 +182,13 @@ class Store:
             engine.create_private(self.path)
         with self._transaction(engine.READING) as connection:
             outdated, found = migrate.needs_upgrade(connection), migrate.current(connection)
-            owed = care.owed(connection)
+            owed = [] if outdated else care.owed(connection)
         if outdated and self.read_only:
             raise SchemaError(found, HEAD, f"optical-memory db upgrade --db {self.url}")
         if outdated:
             with self._writing() as connection:
                 migrate.upgrade(connection)
+                owed = care.owed(connection)
         if owed and not self.read_only:
             self._finish_erasing()
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from optical_memory.storage.schema import HEAD
 from tests.inspection.conftest import Command
 
 Told = Callable[..., Any]
@@ -32,7 +33,7 @@ def test_going_back_to_no_schema_asks_first(harbour: str, run: Command, told: To
 
 def test_only_an_older_schema_can_be_gone_back_to(harbour: str, run: Command) -> None:
     """The present one and unknown ones are refused, with those that there are."""
-    for wanted in ("0001", "9999"):
+    for wanted in (HEAD, "9999"):
         done = run("db", "downgrade", wanted, "--yes")
         assert done.exit_code == 2
         assert "base" in done.stderr

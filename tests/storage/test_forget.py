@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import optical_memory.storage.archive as archive
 import optical_memory.storage.care as care
 from optical_memory.storage import (
     Counts,
@@ -205,8 +206,6 @@ def test_what_a_killed_process_did_not_overwrite_is_overwritten_when_the_file_is
 
 def test_what_is_deleted_after_an_erasure_is_not_taken_for_what_was_erased(store: Store) -> None:
     """Of two that erase at once, the slower one may end after a third has deleted more: that is still owed."""
-    if store.path is None:
-        pytest.skip("only SQLite's file notes what is owed")
     with store.write() as writer:
         connection = writer._connection
         care.owe(connection)
@@ -248,7 +247,7 @@ def test_what_would_be_forgotten_can_be_counted(store: Store) -> None:
         assert writer.forgettable(other, path, [1]) == ForgottenRows()
 
 
-def test_what_is_counted_and_forgotten_of_a_thread_is_found_by_an_index(store: Store) -> None:
+def test_what_is_counted_archived_and_forgotten_of_a_thread_is_found_by_an_index(store: Store) -> None:
     """However much other threads hold: none of their turns, plans or steps is looked at."""
     thread, asked = furnished(store), list[tuple[str, Any]]()
     if store.path is None:
@@ -258,6 +257,7 @@ def test_what_is_counted_and_forgotten_of_a_thread_is_found_by_an_index(store: S
         note = lambda *given: asked.append((given[2], given[3]))  # noqa: E731
         sa.event.listen(store._engine, "before_cursor_execute", note)
         writer.counts(thread.id)
+        assert [*archive.rows(writer, thread)]
         writer.forgettable(thread, path)
         writer.forgettable(thread, path, [2])
         writer.purge(thread, [], lambda row: row, 0)

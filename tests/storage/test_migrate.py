@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import optical_memory.storage.care as care
 from optical_memory.errors import StoreError
 from optical_memory.storage import Store
 from optical_memory.storage.migrate import alembic_config, current, folder
@@ -61,6 +64,42 @@ def test_down_and_up_again_gives_the_same_schema(store: Store) -> None:
         assert _schema(connection) == before
     begun(store, "a")
     assert texts(store) == ["a"]
+
+
+def test_a_file_of_the_first_schema_is_upgraded_with_all_that_is_in_it(store: Store) -> None:
+    """And what it noted to be owed, in `user_version` then, is overwritten."""
+    thread = begun(store, *(f"secret {n}" for n in range(50)))
+    begun(store, "kept", key="other")
+    with store.write() as writer:
+        writer.forget_thread(thread.id)
+    store.downgrade("0001")
+    store.close()
+    assert store.path is not None
+    with closing(sqlite3.connect(store.path)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'erasure'").fetchall() == []
+        connection.execute("PRAGMA user_version=1")
+    again = Store(str(store.path))
+    assert texts(again, key="other") == ["kept"]
+    assert again.revision() == (HEAD, HEAD)
+    with again.read() as reader:
+        assert care.owed(reader._connection) == []
+    again.close()
+
+
+def test_the_version_that_another_program_keeps_in_its_file_is_left_alone(tmp_path: Path) -> None:
+    """SQLite has one `user_version` for a file; a memory may share the file of a program that counts its own schema in it."""
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+        connection.execute("PRAGMA user_version=7")
+    store = Store(str(path))
+    thread = begun(store, "a")
+    with store.write() as writer:
+        writer.forget_thread(thread.id)
+    assert store.erase()
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (7,)
 
 
 def _schema(connection: sa.Connection) -> dict[str, str]:

@@ -428,6 +428,29 @@ def test_a_backup_is_whole_private_and_never_overwrites(store: Store, tmp_path: 
         store.backup(tmp_path / "copy.db")
 
 
+def test_a_backup_that_finds_no_room_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    """A process that may write no more bytes: DiskFullError that names the copy, and its name is free for the next try."""
+    begun(store, "x" * 500_000)
+    assert store.path is not None
+    target = tmp_path / "elsewhere" / "copy.db"
+    target.parent.mkdir()
+    assert _alone(_back_up_without_space, str(store.path), str(target)) == f"DiskFullError {target}"
+    assert [*target.parent.iterdir()] == []
+    store.backup(target)
+    assert [*target.parent.iterdir()] == [target]
+
+
+def _back_up_without_space(path: str, target: str) -> str:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+    try:
+        Store(path).backup(target)
+    except StoreError as error:
+        return f"{type(error).__name__} {str(error).split()[4].rstrip(':')}"
+    return "done"
+
+
 def test_vacuum_gives_space_back(store: Store) -> None:
     """The file shrinks after a large thread was forgotten."""
     thread = begun(store, *("x" * 10_000 for _ in range(50)))
