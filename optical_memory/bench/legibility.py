@@ -333,7 +333,7 @@ class Plan:
 
 def measure(plan: Plan, *, peer: bool = True, progress: Progress = lambda told: None) -> Report:
     """Draw, read and score. Raises MissingExtraError without the readers' packages, ConfigError for data of no use."""
-    engines = [reader(one, cache=plan.cache) if isinstance(one, str) else one for one in plan.readers]
+    engines = [reader(one, lines=True, cache=plan.cache) if isinstance(one, str) else one for one in plan.readers]
     densities = [d for tier, style in plan.styles.items() for d in _densities(plan, tier, style)]
     styles = {tier: style.key for tier, style in plan.styles.items()}
     readings = [_read(engine, told) for told in drawn_pages(plan, progress) for engine in engines]

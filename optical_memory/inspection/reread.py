@@ -42,10 +42,10 @@ def engine(name: str | None, memory: OpticalMemory, engines: Sequence[str] = ENG
 
     of = memory.settings().profile
     if name is not None:
-        return reader(name, of=of)
+        return reader(name, of=of, lines=True)
     for one in engines:
         try:
-            return reader(one, of=of)
+            return reader(one, of=of, lines=True)
         except MissingExtraError:
             continue
     return None

@@ -26,12 +26,15 @@ class Reader(Protocol):
         ...
 
 
-def reader(model: str | BaseChatModel, *, of: Profile | None = None, cache: Path | str | None = None) -> Reader:
+def reader(
+    model: str | BaseChatModel, *, of: Profile | None = None, lines: bool = False, cache: Path | str | None = None
+) -> Reader:
     """The reader of this name: "ocr:tesseract", "ocr:rapidocr", or any chat model of LangChain, by name or itself.
 
-    `of` is the profile whose served size an OCR engine reads at (its own by default), `cache` an SQLite file in which it
-    keeps what it has read. Raises ConfigError for a name without a reader, MissingExtraError for a package that is not
-    installed.
+    `of` is the profile whose served size an OCR engine reads at (its own by default). It is handed whole pages, and with
+    `lines` each line by itself, since it loses more lines than letters of small type, which a vision model does not; then
+    `cache` is an SQLite file in which it keeps what it has read. Raises ConfigError for a name without a reader,
+    MissingExtraError for a package that is not installed.
     """
     if not isinstance(model, str):
         from optical_memory.readers.chat import ChatReader
@@ -39,15 +42,17 @@ def reader(model: str | BaseChatModel, *, of: Profile | None = None, cache: Path
         return ChatReader(model)
     kind, _, engine = model.partition(":")
     if kind == "ocr":
-        return _ocr(engine, of or profile(model), Path(cache) if cache else None)
+        return _ocr(engine, of or profile(model), lines, Path(cache) if cache else None)
     from optical_memory.readers.chat import chat_reader
 
     return chat_reader(model)
 
 
-def _ocr(engine: str, of: Profile, cache: Path | None) -> Reader:
-    from optical_memory.readers.ocr import ENGINES, OcrReader
+def _ocr(engine: str, of: Profile, lines: bool, cache: Path | None) -> Reader:
+    from optical_memory.readers.ocr import ENGINES, PAGE_ENGINES, OcrReader, PageReader
 
     if engine not in ENGINES:
         raise ConfigError(f"no OCR engine {engine!r}: use " + " or ".join(f"'ocr:{name}'" for name in ENGINES))
-    return OcrReader(f"ocr:{engine}", ENGINES[engine](), of.served, cache)
+    if lines:
+        return OcrReader(f"ocr:{engine}", ENGINES[engine](), of.served, cache)
+    return PageReader(f"ocr:{engine}", PAGE_ENGINES[engine](), of.served)

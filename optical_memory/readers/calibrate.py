@@ -27,6 +27,7 @@ from optical_memory.readers.scoring import Score, judge
 LADDER = (  # from the largest type to the smallest, in the face that did best there; bold costs one engine codes in large type
     "sans20", "sans18", "sans16", "sans14", "sans12", "sans11", "sans10", "sans9", "narrow9b", "sans8b", "narrow8b", "sans7b",
     "tall6b",
+    "sans12g1", "sans10g1", "narrow9g1", "sans8g1",  # with paper between lines, for readers that lose lines sooner than letters
 )  # fmt: skip
 PAGES = 4  # of each style: about 95 codes and 180 exact strings
 HOPELESS = 0.85  # of characters: below the least that a tier may keep, smaller type is not tried
@@ -134,14 +135,18 @@ def calibrate(
 
     `of` is the profile whose page geometry and prices are used (by the reader's name, if not given), `readings` the file
     that an interrupted run goes on from, `date` the ISO day that the calibration is to carry. Type smaller than the first of
-    which fewer than `HOPELESS` of the characters are read is not tried. Raises ConfigError for a model that cannot see;
+    which fewer than `HOPELESS` of the characters are read is not tried, nor such type with paper between lines where that
+    is. Raises ConfigError for a model that cannot see;
     what a reader raises passes through, and what was read until then is kept.
     """
     trial, of = trial or Trial(), of or profile(reader.name)
     sheet = page_sheet(of)
     known, rows, done = Readings(readings, reader.name), [], 0
+    lost: set[int] = set()  # gaps between lines at which smaller type is not tried any more
     total = trial.pages * len(trial.falling())
     for style, pages in trial.drawn(sheet).items():
+        if style.gap in lost:
+            continue
         score = Score()
         for sheetful in pages:
             score += judge(sheetful.truth, known.of(reader, trial.seed, sheetful))
@@ -150,7 +155,7 @@ def calibrate(
                 progress(done, total, f"{style.key}, page {sheetful.number}")
         rows.append(_row(style, pages, score, of))
         if score.chars.value < HOPELESS:
-            break
+            lost.add(style.gap)
     return Calibration(reader.name, trial.seed, tuple(rows), choose(rows), date, sheet.key)
 
 
@@ -217,7 +222,7 @@ def load_profile(path: Path | str, base: Profile | None = None) -> Profile:
 def styles_of(text: str) -> tuple[Style, ...]:
     """The styles that "20,16,narrow9b" or "20-6" name, from the largest type to the smallest. Raises ConfigError.
 
-    A line pitch stands for the faces that `LADDER` has there, or for the plain one.
+    A line pitch stands for the faces that `LADDER` has there without paper between lines, or for the plain one.
     """
     found: list[Style] = []
     for part in (part.strip() for part in text.split(",")):
@@ -233,4 +238,4 @@ def styles_of(text: str) -> tuple[Style, ...]:
 
 def _at(size: int) -> list[Style]:
     """The styles that are tried at a line pitch in pixels."""
-    return [style for style in map(Style.of, LADDER) if style.size == size] or [Style(size)]
+    return [style for style in map(Style.of, LADDER) if (style.size, style.gap) == (size, 0)] or [Style(size)]

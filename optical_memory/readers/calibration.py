@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import groupby, takewhile
 from math import inf
 from typing import Any
 
@@ -18,8 +18,10 @@ from optical_memory.pages import RENDERER, Style
 from optical_memory.planning.tiers import DRAWN
 from optical_memory.readers.scoring import Score, Share, Strings
 
-VERSION = 2  # of the JSON form; in version 1 styles were told by their line pitch alone, in pixels
-READ = (1, VERSION)  # versions that can be read
+VERSION = (
+    3  # of the JSON form; before, turns were not counted, and in version 1 styles were told by their line pitch alone
+)
+READ = (1, 2, VERSION)  # versions that can be read
 CHARS: Mapping[str, float] = {"vivid": 0.99, "clear": 0.96, "dense": 0.88}  # characters that a tier has to keep
 CODES = 0.85  # of random codes that the vivid tier has to keep
 CODES_LOW = 0.75  # and the lower end of that share's interval: with 20 codes, 19 have to be right
@@ -52,8 +54,10 @@ class Row:
 
     @property
     def readable(self) -> float:
-        """Share of what may be asked for that was read: the mean of prose (characters) and exact strings."""
-        return (self.score.chars.value + self.score.strings.share("right").value) / 2
+        """Share of what may be asked of a turn that was read: the mean of its gist (characters), a string, and all of it."""
+        asked = [self.score.chars, self.score.strings.share("right"), self.score.turns]
+        counted = [share.value for share in asked if share.of]
+        return sum(counted) / max(1, len(counted))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value from which `from_json` makes the same row; shares as [hits, of], strings as right, unread, wrong."""
@@ -62,12 +66,14 @@ class Row:
             name: [one.right, one.unread, one.wrong] for name, one in (("codes", s.codes), ("strings", s.strings))
         }
         sizes = {"style": self.style.key, "pages": self.pages, "drawn": self.drawn, "tokens": self.tokens}
-        return sizes | {"chars": [s.chars.hits, s.chars.of]} | counts
+        shares = {name: [one.hits, one.of] for name, one in (("chars", s.chars), ("turns", s.turns))}
+        return sizes | shares | counts
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Row:
-        """The row that `to_json` gave, in this version or the one before."""
-        score = Score(Share(*value["chars"]), Strings(*value["codes"]), Strings(*value["strings"]))
+        """The row that `to_json` gave, in this version or one before."""
+        chars, turns = Share(*value["chars"]), Share(*value.get("turns", (0, 0)))
+        score = Score(chars, Strings(*value["codes"]), Strings(*value["strings"]), turns)
         style = Style.of(value["style"] if "style" in value else value["size"])
         return Row(style, value["pages"], value["drawn"], value["tokens"], score)
 
@@ -113,21 +119,44 @@ def choose(rows: Sequence[Row]) -> Chosen:
     """The tiers that these readings allow.
 
     A tier is the smallest type (by `Style.area`) that keeps its share of characters (`CHARS`), and of codes for `vivid`.
-    From the style on in which a reader makes strings up (`UNSTABLE`) nothing smaller is used, whatever was read there. A
-    tier that would be no smaller than the one above it is left out.
+    From the style on in which a reader makes strings up (`UNSTABLE`) nothing smaller is used, whatever was read there. Type
+    with paper between its lines and type without are judged apart, and of the two the one is taken of which more is read for
+    its pixels. The clear tier lies between the other two; where the smallest type is sharp enough for it and there is none
+    between, it is the clear tier and there is no dense one.
     """
-    falling = sorted(rows, key=lambda row: -row.style.area)
+    kinds = groupby(sorted(rows, key=lambda row: (row.style.gap, -row.style.area)), key=lambda row: row.style.gap)
+    families = [_stable(list(family)) for _, family in kinds]
+
+    def best(tier: str, low: float, high: float) -> Style | None:
+        smallest = (_smallest(family, tier, low, high) for family in families)
+        found = [row for row in smallest if row is not None]
+        return max(found, key=lambda row: row.readable / row.style.area).style if found else None
+
+    vivid = best("vivid", 0, inf)
+    top = vivid.area if vivid else inf
+    dense = best("dense", 0, top)
+    clear = best("clear", dense.area, top) if dense else None
+    if clear is None and best("clear", 0, top) == dense:
+        clear, dense = dense, None
+    tiers: dict[str, Style | None] = {"vivid": vivid, "clear": clear, "dense": dense}
+    return Chosen(tiers, _exact(tiers, {row.style: row for row in rows}))
+
+
+Judged = tuple[Row, Share, Share]  # with its shares of characters and codes, as `monotone` has them
+
+
+def _stable(falling: Sequence[Row]) -> list[Judged]:
+    """The rows down to where a reader begins to make strings up."""
     stable = list(takewhile(lambda row: row.made_up <= UNSTABLE, falling))
     chars = monotone([row.score.chars for row in stable])
     codes = monotone([row.score.codes.share("right") for row in stable])
-    tiers: dict[str, Style | None] = {}
-    above: float = inf
-    for tier in DRAWN:
-        passing = (r.style for r, c, k in zip(stable, chars, codes, strict=True) if _passes(tier, c, k))
-        smallest = min(passing, default=None, key=lambda style: style.area)
-        tiers[tier] = smallest if smallest is not None and smallest.area < above else None
-        above = min(above, smallest.area if smallest else inf)
-    return Chosen(tiers, _exact(tiers, {row.style: row for row in stable}))
+    return list(zip(stable, chars, codes, strict=True))
+
+
+def _smallest(family: Sequence[Judged], tier: str, low: float, high: float) -> Row | None:
+    """The smallest type of a tier between two areas."""
+    passing = (row for row, c, k in family if low < row.style.area < high and _passes(tier, c, k))
+    return min(passing, default=None, key=lambda row: row.style.area)
 
 
 def _exact(tiers: Mapping[str, Style | None], rows: Mapping[Style, Row]) -> dict[str, bool]:
@@ -216,7 +245,7 @@ def _check(chosen: Chosen) -> None:
 
 def report(calibration: Calibration) -> str:
     """The table of a calibration as plain text, 95 % intervals in brackets."""
-    lines = [f"{'style':>9} {'pages':>5} {'characters':>21} {'n':>6} {'codes right':>21} {'n':>4} "
+    lines = [f"{'style':>9} {'pages':>5} {'characters':>21} {'n':>6} {'turns':>7} {'codes right':>21} {'n':>4} "
              f"{'strings right':>21} {'unread':>6} {'wrong':>6} {'n':>4} {'chars/token':>11}  tier"]  # fmt: skip
     names = {style: tier for tier, style in calibration.chosen.tiers.items() if style is not None}
     for row in calibration.rows:
@@ -229,7 +258,8 @@ def _line(row: Row, tier: str) -> str:
     s = row.score
     strings = s.strings
     return (
-        f"{row.style.key:>9} {row.pages:>5} {_share(s.chars):>21} {s.chars.of:>6} {_share(s.codes.share('right')):>21} "
+        f"{row.style.key:>9} {row.pages:>5} {_share(s.chars):>21} {s.chars.of:>6} "
+        f"{f'{s.turns.hits}/{s.turns.of}':>7} {_share(s.codes.share('right')):>21} "
         f"{s.codes.of:>4} {_share(strings.share('right')):>21} {strings.unread:>6} {strings.wrong:>6} {strings.of:>4} "
         f"{row.chars_per_token:>11.1f}  {tier}"
     ).rstrip()

@@ -1,5 +1,9 @@
-"""OCR engines as readers. They are told where lines are and know no bottleneck of tokens: what they read is still on the
-page, which does not say that a vision model reads it too.
+"""OCR engines as readers, of whole pages or of lines. They know no bottleneck of tokens: what they read is still on the page,
+which does not say that a vision model reads it too.
+
+What an engine loses on a whole page of small type are lines more than letters: it joins some and skips others. So a page in
+which it is to read by itself (`PageReader`) is one matter, and whether letters are still legible (`OcrReader`, which is told
+where lines are, and loses none, as a vision model does not) is another.
 """
 
 from __future__ import annotations
@@ -20,11 +24,15 @@ from optical_memory.errors import MissingExtraError
 from optical_memory.readers.strips import Grey, grey, lines, served
 
 Engine = Callable[[Sequence[Grey]], list[str]]
+PageEngine = Callable[[Grey], str]
 Served = Callable[[int, int], tuple[int, int]]
 
 TESSERACT_HEIGHT = 32  # pixels of an enlarged line: 40 and 48 read as well and take longer (16, 10 and 7 px pages)
 PAPER = 8  # pixels of paper around an enlarged line
 RAPID_HEIGHT = 48  # pixels: what the recogniser was made for
+ENLARGED = 2  # times that Tesseract is shown a whole page larger: small type needs it
+MARGIN = 20  # pixels of paper around it
+ROW = 0.6  # of a box's height: boxes whose middles are nearer stand in one line
 PIECE = 20  # line pitches that a piece of a line is wide: whole lines are read no better and take twice as long
 SPACE = 0.2  # of a line pitch without ink is a space, at which a line may be cut
 
@@ -59,6 +67,20 @@ class OcrReader:
         return "\n".join(known[key] for key in keys)
 
 
+@dataclass(frozen=True)
+class PageReader:
+    """Has an engine read a whole page, lines found by itself, at the size at which a model would be `served` it (pixels)."""
+
+    name: str
+    engine: PageEngine
+    served: Served = _as_drawn
+
+    def read(self, png: bytes) -> str:
+        """The text of a page. Raises OSError for bytes that are no picture."""
+        image = grey(png)
+        return self.engine(served(image, self.served(image.shape[1], image.shape[0])))
+
+
 def _opened(cache: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(cache, timeout=60, isolation_level=None)
     connection.execute("CREATE TABLE IF NOT EXISTS line (key TEXT PRIMARY KEY, text TEXT NOT NULL)")
@@ -91,7 +113,18 @@ def enlarged(strip: Grey, height: int, paper: int = 0) -> Grey:
 
 
 def tesseract() -> Engine:
-    """Tesseract 5 with its English model. Raises MissingExtraError without the package or the program."""
+    """Tesseract 5 with its English model, for lines. Raises MissingExtraError without the package or the program."""
+    _check_tesseract()
+    return _tesseract
+
+
+def tesseract_pages() -> PageEngine:
+    """The same for whole pages."""
+    _check_tesseract()
+    return _tesseract_page
+
+
+def _check_tesseract() -> None:
     try:
         import pytesseract
 
@@ -100,7 +133,16 @@ def tesseract() -> Engine:
         what = "pytesseract" if isinstance(error, ImportError) else "the program tesseract"
         raise MissingExtraError(f"{what} (the program: apt-get install tesseract-ocr)", "ocr") from error
     os.environ.setdefault("OMP_THREAD_LIMIT", "1")  # its threads wait by spinning: one is faster where cores are shared
-    return _tesseract
+
+
+def _tesseract_page(page: Grey) -> str:
+    import pytesseract
+    from PIL import Image
+
+    size = page.shape[1] * ENLARGED, page.shape[0] * ENLARGED
+    big = np.asarray(Image.fromarray(page).resize(size, Image.Resampling.LANCZOS))
+    shown = Image.fromarray(np.pad(big, MARGIN, constant_values=255))
+    return str(pytesseract.image_to_string(shown, lang="eng", config="--psm 6 --oem 1"))
 
 
 def _tesseract(strips: Sequence[Grey]) -> list[str]:
@@ -127,13 +169,40 @@ def _stacked(strips: Sequence[Grey]) -> Grey:
 
 
 def rapidocr() -> Engine:
-    """The PP-OCR recogniser that comes with rapidocr-onnxruntime, on one thread. Raises MissingExtraError."""
+    """The PP-OCR recogniser that comes with rapidocr-onnxruntime, on one thread, for lines. Raises MissingExtraError."""
+    recognise = _rapidocr().text_rec
+    return lambda strips: _rapid(recognise, strips)
+
+
+def rapidocr_pages() -> PageEngine:
+    """The same for whole pages, with the detector that belongs to it."""
+    detect = _rapidocr()
+    return lambda page: _rapid_page(detect, page)
+
+
+def _rapidocr() -> Any:
     try:
         from rapidocr_onnxruntime import RapidOCR
     except ImportError as error:
         raise MissingExtraError("rapidocr-onnxruntime", "ocr") from error
-    recognise = RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1).text_rec
-    return lambda strips: _rapid(recognise, strips)
+    return RapidOCR(use_cls=False, max_side_len=4096, intra_op_num_threads=1, inter_op_num_threads=1)
+
+
+def _rapid_page(detect: Any, page: Grey) -> str:
+    """What is found, in the order of reading: boxes of one row from left to right, rows from top to bottom."""
+    shown = np.pad(page, MARGIN, constant_values=255)
+    found, _ = detect(np.repeat(shown[:, :, None], 3, axis=2), use_cls=False)
+    boxes = [
+        (np.mean([y for _, y in box]), np.ptp([y for _, y in box]), box[0][0], text) for box, text, _ in found or ()
+    ]
+    rows: list[list[tuple[float, str]]] = []
+    last = -np.inf
+    for middle, height, left, text in sorted(boxes):
+        if middle - last > ROW * height:
+            rows.append([])
+        rows[-1].append((left, text))
+        last = middle
+    return "\n".join(" ".join(text for _, text in sorted(row)) for row in rows)
 
 
 def _rapid(recognise: Any, strips: Sequence[Grey]) -> list[str]:
@@ -164,3 +233,4 @@ def pieces(strip: Grey) -> list[Grey]:
 
 
 ENGINES: dict[str, Callable[[], Engine]] = {"tesseract": tesseract, "rapidocr": rapidocr}
+PAGE_ENGINES: dict[str, Callable[[], PageEngine]] = {"tesseract": tesseract_pages, "rapidocr": rapidocr_pages}

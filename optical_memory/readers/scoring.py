@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -26,6 +26,8 @@ SAYS_UNREAD = re.compile(r"[⟨<\[(]\s*(?:\?+|illegible|unreadable)\s*[⟩>\])]"
 MARKED = re.compile(r"⟪[^⟫]*⟫|[↵¶¬›⟪⟫⟨⟩]")  # what the renderer adds to a text
 PLAIN = str.maketrans("‘’“”–—", "''\"\"--")
 Z95 = 1.959964  # standard normal quantile of a two-sided 95 % interval
+WORD = re.compile(r"(⟪)[^⟫]*⟫|\w+")  # a word, or the mark at which a turn begins
+WHOLE = 0.9  # of its words: a turn of which so many are read can be read
 OFFERED = 0.5  # a reading of less than this share of a string's length offers nothing: unread, not wrong
 
 Span = tuple[int, int]
@@ -85,23 +87,32 @@ class Strings:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one reading was worth: characters right, random codes, and all exact strings (codes among them)."""
+    """What one reading was worth: characters right, random codes, all exact strings (codes among them), and turns of which nine
+    words in ten were read."""
 
     chars: Share = Share(0, 0)
     codes: Strings = Strings()
     strings: Strings = Strings()
+    turns: Share = Share(0, 0)
 
     def __add__(self, other: Score) -> Score:
-        return Score(self.chars + other.chars, self.codes + other.codes, self.strings + other.strings)
+        return Score(
+            self.chars + other.chars,
+            self.codes + other.codes,
+            self.strings + other.strings,
+            self.turns + other.turns,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A page's text without blanks, which of its characters are text to be counted, and where the planted strings stand."""
+    """A page's text without blanks, which of its characters are text to be counted, and where the planted strings stand and
+    the words of each turn."""
 
     text: str
     content: tuple[bool, ...]
     strings: tuple[Span, ...]
+    turns: tuple[tuple[Span, ...], ...] = ()
 
     def asked(self) -> list[str]:
         """The planted strings that stand whole on one line."""
@@ -119,6 +130,7 @@ def truth(page: Layout, planted: Iterable[str]) -> Truth:
     text = ""
     content: list[bool] = []
     spans: list[Span] = []
+    turns: list[list[Span]] = [[]]
     for number, line in enumerate(page.lines()):
         label = page.gutter.get(number, "")
         start = len(text) + len(label)
@@ -126,10 +138,15 @@ def truth(page: Layout, planted: Iterable[str]) -> Truth:
         before = [0, *np.cumsum([len(form) for form in forms]).tolist()]
         at = [(place, place + len(string)) for string in planted if (place := line.find(string)) >= 0]
         spans += [(start + before[a], start + before[b]) for a, b in at]
+        for found in WORD.finditer(line):
+            if found[1]:
+                turns.append([])
+            else:
+                turns[-1].append((start + before[found.start()], start + before[found.end()]))
         text += label + "".join(forms)
         content += [False] * len(label)
         content += [mine for mine, form in zip(_content(line, at), forms, strict=True) for _ in form]
-    return Truth(text, tuple(content), tuple(spans))
+    return Truth(text, tuple(content), tuple(spans), tuple(tuple(words) for words in turns if words))
 
 
 def _content(line: str, strings: Iterable[Span]) -> list[bool]:
@@ -187,7 +204,13 @@ def judge(truth: Truth, reading: str) -> Score:
     found = align(truth.text, read)
     strings = [_string(truth.text[a:b], read[found.start[a] : found.end[b - 1]], read) for a, b in truth.strings]
     codes = [one for one, (a, b) in zip(strings, truth.strings, strict=True) if _is_code(truth.text[a:b])]
-    return Score(_chars(truth, read, found), sum(codes, Strings()), sum(strings, Strings()))
+    turns = Share(sum(_is_whole(words, truth, read, found) for words in truth.turns), len(truth.turns))
+    return Score(_chars(truth, read, found), sum(codes, Strings()), sum(strings, Strings()), turns)
+
+
+def _is_whole(words: Sequence[Span], truth: Truth, read: str, found: Alignment) -> bool:
+    right = sum(read[found.start[a] : found.end[b - 1]] == truth.text[a:b] for a, b in words)
+    return right >= WHOLE * len(words)
 
 
 def _is_code(string: str) -> bool:

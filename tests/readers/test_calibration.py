@@ -71,8 +71,31 @@ def test_a_few_codes_prove_nothing() -> None:
 
 def test_a_lucky_small_size_is_pooled_with_the_larger_one_that_failed() -> None:
     rows = [row(16, 1), row(12, 0.95), row(10, 0.985, 0.9), row(8, 0.5, 0.1)]
-    assert tiers(rows) == {"vivid": 16, "clear": 10, "dense": None}
+    assert tiers(rows) == {"vivid": 16, "clear": 12, "dense": 10}
     assert tiers([row(16, 1), row(12, 0.90), row(10, 0.985), row(8, 0.5)])["clear"] is None
+
+
+def test_where_the_smallest_type_is_sharp_enough_for_two_tiers_the_next_larger_is_the_upper_one() -> None:
+    rows = [row(16, 1), row(12, 0.98, 0.7), row(10, 0.975, 0.7), row(9, 0.97, 0.7), row(8, 0.5, 0.1)]
+    assert tiers(rows) == {"vivid": 16, "clear": 10, "dense": 9}
+    assert tiers([rows[0], rows[3], rows[4]]) == {"vivid": 16, "clear": 9, "dense": None}
+
+
+def test_type_with_paper_between_lines_is_taken_where_more_of_it_is_read_for_its_pixels() -> None:
+    """Smaller type that runs together is passed over for larger type that does not, and never mixed up with it as chance."""
+    tight = [with_turns(row(12, 0.985, 0.95), 30), with_turns(row(8, 0.94, 0.6), 26)]
+    loose = [with_turns(gapped(row(10, 0.997, 0.95)), 40), with_turns(gapped(row(8, 0.99, 0.8)), 39)]
+    assert choose([row(16, 1), *tight]).keys() == {"vivid": "sans16", "clear": "sans12", "dense": "sans8"}
+    assert choose([row(16, 1), *tight, *loose]).keys() == {"vivid": "sans10g1", "clear": "sans8g1", "dense": None}
+
+
+def with_turns(one: Row, hits: int) -> Row:
+    """The row, and of forty turns so many read whole."""
+    return replace(one, score=replace(one.score, turns=Share(hits, 40)))
+
+
+def gapped(one: Row) -> Row:
+    return replace(one, style=replace(one.style, gap=1))
 
 
 def test_a_tier_no_smaller_than_the_one_above_is_left_out() -> None:
@@ -116,8 +139,14 @@ def test_pooling_never_rises_and_loses_nothing(given_shares: list[tuple[int, int
 
 
 def test_a_calibration_survives_its_file() -> None:
-    before = calibration(CLIFF)
+    before = calibration([with_turns(one, 30) for one in CLIFF])
     assert Calibration.from_json(before.to_json()) == before
+
+
+def test_a_file_from_before_turns_were_counted_is_read_without_them() -> None:
+    told = json.loads(calibration(CLIFF).to_json())
+    old = told | {"version": 2, "rows": [{k: v for k, v in one.items() if k != "turns"} for one in told["rows"]]}
+    assert Calibration.from_json(json.dumps(old)) == calibration(CLIFF)
 
 
 def test_the_profile_takes_tiers_exactness_and_density_from_the_readings() -> None:
@@ -197,7 +226,7 @@ def test_what_is_not_a_calibration_says_how_to_make_one(text: str) -> None:
 
 def test_another_version_is_refused() -> None:
     with pytest.raises(ConfigError, match="calibrate again"):
-        Calibration.from_json(calibration(CLIFF).to_json().replace('"version": 2', '"version": 99'))
+        Calibration.from_json(calibration(CLIFF).to_json().replace('"version": 3', '"version": 99'))
 
 
 def test_the_report_names_size_interval_and_tier() -> None:

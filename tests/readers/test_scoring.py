@@ -13,6 +13,7 @@ from tests.readers.knowing import honestly_unread, perfectly, silently_wrong, wi
 
 PAGE = sheetful(1, 1, Style(9), Sheet(924, 1680, 28), chars=800)
 ASKED = len(PAGE.truth.strings)
+TURNS = len(PAGE.truth.turns)
 WORDS = st.text("abc ", max_size=12)
 
 
@@ -94,7 +95,7 @@ def test_a_reading_that_never_ends_is_looked_at_only_so_far() -> None:
 
 def test_nothing_read_is_unread() -> None:
     assert judge(PAGE.truth, "") == Score(
-        Share(0, sum(PAGE.truth.content)), Strings(unread=judge_codes()), Strings(unread=ASKED)
+        Share(0, sum(PAGE.truth.content)), Strings(unread=judge_codes()), Strings(unread=ASKED), Share(0, TURNS)
     )
 
 
@@ -111,4 +112,18 @@ def test_a_page_with_dashes_and_dots_of_print_is_read_whole_by_who_writes_them_p
     page = layout([TurnText(1, "user", text)], Style(9), Sheet(924, 1680, 28))[0]
     stands = truth(page, ["AB\u201312"])
     for read in (text, plain(text)):
-        assert judge(stands, "u1" + read) == Score(Share(sum(stands.content), sum(stands.content)), strings=Strings(1))
+        whole = Share(sum(stands.content), sum(stands.content))
+        assert judge(stands, "u1" + read) == Score(whole, strings=Strings(1), turns=Share(1, 1))
+
+
+def test_a_turn_counts_as_read_with_nine_words_in_ten() -> None:
+    """Of the page's turns, in what is read of them: one word of twenty may be another, three may not, nor may a line be lost."""
+    said = " ".join(f"word{n:02}" for n in range(20))
+    page = layout([TurnText(1, "user", said), TurnText(2, "assistant", said)], Style(9), Sheet(924, 1680, 28))[0]
+    stands, both = truth(page, []), "\n".join(page.lines())
+    assert judge(stands, both).turns == Share(2, 2)
+    assert judge(stands, both.replace("word07", "ward07", 1)).turns == Share(2, 2)
+    for number in (7, 11, 15):
+        both = both.replace(f"word{number:02}", f"ward{number:02}", 1)
+    assert judge(stands, both).turns == Share(1, 2)
+    assert judge(stands, both.splitlines()[0]).turns == Share(0, 2)
