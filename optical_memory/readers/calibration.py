@@ -121,24 +121,24 @@ def choose(rows: Sequence[Row]) -> Chosen:
     A tier is the smallest type (by `Style.area`) that keeps its share of characters (`CHARS`), and of codes for `vivid`.
     From the style on in which a reader makes strings up (`UNSTABLE`) nothing smaller is used, whatever was read there. Type
     with paper between its lines and type without are judged apart, and of the two the one is taken of which more is read for
-    its pixels. The clear tier lies between the other two; where the smallest type is sharp enough for it and there is none
-    between, it is the clear tier and there is no dense one.
+    its pixels. The clear tier lies between the other two, and more is read of it than of the dense one; where the smallest
+    type is sharp enough for it and there is none between, it is the clear tier and there is no dense one.
     """
     kinds = groupby(sorted(rows, key=lambda row: (row.style.gap, -row.style.area)), key=lambda row: row.style.gap)
     families = [_stable(list(family)) for _, family in kinds]
 
-    def best(tier: str, low: float, high: float) -> Style | None:
-        smallest = (_smallest(family, tier, low, high) for family in families)
-        found = [row for row in smallest if row is not None]
-        return max(found, key=lambda row: row.readable / row.style.area).style if found else None
+    def best(tier: str, high: float, above: Row | None = None) -> Row | None:
+        smallest = (_smallest(family, tier, high, above) for family in families)
+        return max(filter(None, smallest), default=None, key=lambda row: row.readable / row.style.area)
 
-    vivid = best("vivid", 0, inf)
-    top = vivid.area if vivid else inf
-    dense = best("dense", 0, top)
-    clear = best("clear", dense.area, top) if dense else None
-    if clear is None and best("clear", 0, top) == dense:
+    vivid = best("vivid", inf)
+    top = vivid.style.area if vivid else inf
+    dense = best("dense", top)
+    clear = best("clear", top, dense) if dense else None
+    if clear is None and best("clear", top) == dense:
         clear, dense = dense, None
-    tiers: dict[str, Style | None] = {"vivid": vivid, "clear": clear, "dense": dense}
+    found = {"vivid": vivid, "clear": clear, "dense": dense}
+    tiers = {tier: row.style if row else None for tier, row in found.items()}
     return Chosen(tiers, _exact(tiers, {row.style: row for row in rows}))
 
 
@@ -153,9 +153,11 @@ def _stable(falling: Sequence[Row]) -> list[Judged]:
     return list(zip(stable, chars, codes, strict=True))
 
 
-def _smallest(family: Sequence[Judged], tier: str, low: float, high: float) -> Row | None:
-    """The smallest type of a tier between two areas."""
-    passing = (row for row, c, k in family if low < row.style.area < high and _passes(tier, c, k))
+def _smallest(family: Sequence[Judged], tier: str, high: float, above: Row | None) -> Row | None:
+    """The smallest type of a tier below an area; with `above`, larger than that one and read better."""
+    passing = [row for row, c, k in family if row.style.area < high and _passes(tier, c, k)]
+    if above is not None:
+        passing = [r for r in passing if r.style.area > above.style.area and r.readable > above.readable]
     return min(passing, default=None, key=lambda row: row.style.area)
 
 

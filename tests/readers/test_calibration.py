@@ -81,6 +81,17 @@ def test_where_the_smallest_type_is_sharp_enough_for_two_tiers_the_next_larger_i
     assert tiers([rows[0], rows[3], rows[4]]) == {"vivid": 16, "clear": 9, "dense": None}
 
 
+def test_no_larger_type_is_taken_of_which_less_is_read() -> None:
+    """Tight type that passes lies between the others, but less of it is read than of the smaller one with paper between lines."""
+    loose = [with_turns(gapped(row(size, 0.99, codes)), 39) for size, codes in ((10, 0.95), (9, 0.9), (8, 0.84))]
+    tight = with_turns(row(9, 0.97, 0.8), 30)
+    assert loose[2].style.area < tight.style.area < loose[1].style.area
+    chosen = choose([row(16, 1), *loose, tight]).keys()
+    assert chosen == {"vivid": "sans9g1", "clear": "sans8g1", "dense": None}
+    vague = [replace(loose[1], score=replace(loose[1].score, codes=Strings(140, 60)))]
+    assert choose([row(16, 1), loose[0], *vague, loose[2], tight]).keys()["clear"] == "sans9g1"
+
+
 def test_type_with_paper_between_lines_is_taken_where_more_of_it_is_read_for_its_pixels() -> None:
     """Smaller type that runs together is passed over for larger type that does not, and never mixed up with it as chance."""
     tight = [with_turns(row(12, 0.985, 0.95), 30), with_turns(row(8, 0.94, 0.6), 26)]
