@@ -12,9 +12,10 @@ import hashlib
 import os
 import sqlite3
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ PAPER = 8  # pixels of paper around an enlarged line
 RAPID_HEIGHT = 48  # pixels: what the recogniser was made for
 ENLARGED = 2  # times that Tesseract is shown a whole page larger: small type needs it
 MARGIN = 20  # pixels of paper around it
-ROW = 0.6  # of a box's height: boxes whose middles are nearer stand in one line
+ROW = 0.4  # of a box's height: boxes whose middles are nearer stand in one line
 PIECE = 20  # line pitches that a piece of a line is wide: whole lines are read no better and take twice as long
 SPACE = 0.2  # of a line pitch without ink is a space, at which a line may be cut
 
@@ -189,14 +190,19 @@ def _rapidocr() -> Any:
 
 
 def _rapid_page(detect: Any, page: Grey) -> str:
-    """What is found, in the order of reading: boxes of one row from left to right, rows from top to bottom."""
     shown = np.pad(page, MARGIN, constant_values=255)
     found, _ = detect(np.repeat(shown[:, :, None], 3, axis=2), use_cls=False)
-    boxes = [
-        (np.mean([y for _, y in box]), np.ptp([y for _, y in box]), box[0][0], text) for box, text, _ in found or ()
-    ]
+    return in_order((box, text) for box, text, _ in found or ())
+
+
+def in_order(found: Iterable[tuple[Sequence[Sequence[float]], str]]) -> str:
+    """Texts in the order of reading, from boxes told by their corners (x, y): rows from top to bottom, each from the left."""
+    boxes = []
+    for box, text in found:
+        left, heights = min(x for x, _ in box), [y for _, y in box]
+        boxes.append(((min(heights) + max(heights)) / 2, max(heights) - min(heights), left, text))
     rows: list[list[tuple[float, str]]] = []
-    last = -np.inf
+    last = -inf
     for middle, height, left, text in sorted(boxes):
         if middle - last > ROW * height:
             rows.append([])

@@ -13,7 +13,7 @@ from optical_memory.errors import ConfigError
 from optical_memory.pages import Sheet, Style, render_page
 from optical_memory.readers import Reader, reader
 from optical_memory.readers.blind import sheetful
-from optical_memory.readers.ocr import OcrReader, pieces
+from optical_memory.readers.ocr import OcrReader, PageReader, in_order, pieces
 from optical_memory.readers.strips import Grey, grey, lines
 
 PAGE = sheetful(1, 1, Style(9), Sheet(924, 1680, 28), chars=900).page
@@ -60,6 +60,19 @@ def test_a_page_that_a_model_would_see_smaller_is_read_smaller(share: float) -> 
     assert all(abs(height - 20 * share) < 1.5 for height in heights)
 
 
+def test_a_whole_page_is_shown_to_an_engine_at_the_size_at_which_a_model_is_served_it() -> None:
+    read = PageReader("x", lambda page: str(page.shape), lambda w, h: (w // 2, h // 2)).read(render_page(PAGE))
+    assert read == str((PAGE.height // 2, PAGE.width // 2))
+
+
+def test_boxes_are_read_by_rows_from_the_left() -> None:
+    """Those of a row stand a pixel higher or lower than each other; the next row begins nine pixels below."""
+    at = {"four": (90, 30), "one": (0, 20), "three": (0, 29), "two": (100, 21)}
+    found = [([(x, y), (x + 80, y), (x + 80, y + 12), (x, y + 12)], text) for text, (x, y) in at.items()]
+    assert in_order(found) == "one two\nthree four"
+    assert in_order([]) == ""
+
+
 def test_a_blank_page_is_read_as_nothing_without_an_engine() -> None:
     engine = Counting()
     blank = sheetful(1, 1, Style(9), Sheet(924, 1680, 28), chars=200).page
@@ -88,3 +101,4 @@ def test_an_engine_that_does_not_exist_is_named_with_those_that_do() -> None:
 
 def test_any_engine_is_a_reader() -> None:
     assert isinstance(OcrReader("x", Counting(), profile("ocr:tesseract").served), Reader)
+    assert isinstance(PageReader("x", str), Reader)
