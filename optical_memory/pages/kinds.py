@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from optical_memory.pages.compact import compact_json
-from optical_memory.pages.marks import INDENT, NEWLINE, PARAGRAPH, visible
+from optical_memory.pages.marks import INDENT, JOINED, NEWLINE, PARAGRAPH, visible
 
 FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
@@ -21,7 +21,7 @@ INLINE = re.compile(r"(?:(?<=[\s(\[{\"*:,/|])|^)`(?=[^`\s'])([^`'\n]{1,200})(?<=
 TABLE_RULE = re.compile(r"(?<=\|)[ \t]*\n[ \t]*\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$", re.MULTILINE)
 TABLE_ROW = re.compile(r"^[ \t]*\|(?=[^\n]*\w)([^|\n]*\|.*)\|[ \t]*$", re.MULTILINE)
 NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
-REPEAT = re.compile(r"([^\s⟩])\1{23,}")
+REPEAT = re.compile(rf"([^\s⟩])\1{{23,}}(?!(?!\1){JOINED})")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")
 BLANKS = re.compile(r"[ \t]{2,}|\t")
 DEEP = 6  # levels of indentation that are drawn one by one

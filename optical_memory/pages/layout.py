@@ -198,7 +198,7 @@ def _shaped(text: str, style: Style, base: int | None) -> Shape:
     told = "".join([part[0] for part in parts])
     heads, sizes = points(told), np.fromiter(map(len, parts), np.int64, len(parts))
     known, single = np.minimum(heads, LAST), sizes == 1
-    glyphs[zeros(heads)] = font.zero
+    glyphs[zeros(np.where(single, heads, 0))] = font.zero
     if style.bold:
         strong = (salient(text)[np.cumsum(sizes) - sizes] | (_of(SIGNS)[known] & single)) & (glyphs < font.count)
         glyphs = glyphs + np.int32(font.count) * strong

@@ -30,6 +30,7 @@ anything = st.text(st.characters(exclude_categories=()), max_size=300)
         ("\0" * 900, "⟨U+0000×900⟩"),
         ("x" + "\u0315" * 40, "x\u0315\u0315⟨+38 marks⟩"),
         ("I ❤\ufe0f it", "I ❤ it"),
+        ("©\ufe0f ®\ufe0f ™\ufe0f", "© ® ™"),
     ],
 )
 def test_what_cannot_be_seen_is_a_visible_code(text, shown):
@@ -75,6 +76,13 @@ def test_the_drawable_share_is_what_is_not_drawn_as_codes(text):
 def test_drawable_counts_blanks_and_scripts():
     assert drawable("") == drawable("Grüße, мир\n\tand more →") == 1.0
     assert drawable("ab你好") == 0.5
+
+
+def test_a_letter_that_composing_makes_two_of_is_one_that_is_not_drawn():
+    """Unicode keeps the nukta of Devanagari and the points of Hebrew apart."""
+    text = "\u0958\ufb1d\U0001d15e"
+    assert (lacking(text), drawable(text)) == (3, 0.0)
+    assert layout([TurnText(1, "user", text)], Style(8), Sheet(448, 448))[0].missing == 3
 
 
 def test_missing_characters_are_counted_on_the_page():

@@ -36,7 +36,7 @@ from optical_memory.pages.kinds import normalise
 from optical_memory.pages.layout import MARGIN, TOP
 from optical_memory.pages.marks import lacking, visible
 from optical_memory.pages.render import RULE_GREY, pixels
-from optical_memory.pages.scripts import PITCH, READ, STRAY, levels, units, visual
+from optical_memory.pages.scripts import PITCH, READ, STRAY, levels, turned, units, visual
 from tests.data import data_dir
 from tests.pages.test_render import letters, same
 
@@ -233,6 +233,49 @@ def test_characters_without_end_that_would_be_drawn_as_one_are_parted(text):
     """One picture of thousands of joined emoji took gigabytes, and beyond some size was an error."""
     assert max(map(len, units(visible(text, "s")))) <= 16
     assert layout([TurnText(1, "user", "漢字 " + text)], Style(12, scripts="s"), SHEET)
+
+
+@needs_fonts
+@pytest.mark.parametrize("scripts", ["s", "e"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "👩" * 30 + "\u200d💻", "1" * 30 + "\ufe0f\u20e3", "🇩🇪\u200d🚀", "a🏽\u200d💻", "x\u094d\u200dक", "क" + "\u094d" * 9 + "\u200dष",
+        "क्\u200dष ✅", "می\u200cخواهم ✅", "🏽" * 50_000 + "\u200d",
+    ],
+)  # fmt: skip
+def test_a_joiner_whose_neighbours_are_drawn_otherwise_is_no_error_and_never_unseen(text, scripts):
+    """Counts of what is repeated, flags, codes: where its neighbour had gone a joiner alone could not be drawn."""
+    drawn = page(text, Style(12, scripts=scripts))
+    assert all(picture(run).ink().any() for run in drawn.runs)
+    assert drawn.missing <= len(text)
+
+
+@needs_fonts
+@pytest.mark.parametrize(
+    ("text", "scripts", "shown"),
+    [
+        ("👍" * 30 + "🏽", "e", "👍👍👍⟨×29⟩👍🏽"),
+        ("क" * 30 + "ि", "s", "ककक⟨×29⟩कि"),
+        ("م\u200cم", "s", "م\u200cم"),
+        ("م\u200cم", "e", "⟨U+0645⟩⟨U+200C⟩⟨U+0645⟩"),
+    ],
+)
+def test_what_is_drawn_with_a_character_stays_with_it(text, scripts, shown):
+    assert normalise(text, scripts) == shown
+    assert lacking(text, scripts) == shown.count("U+")
+
+
+@needs_fonts
+def test_the_key_of_a_zero_behind_capitals_is_still_a_key():
+    """It begins with a zero, which beside capitals is drawn narrower."""
+    assert page("A0\ufe0f\u20e3", Style(12, scripts="e")).lines() == ["⟪⟫A0\ufe0f\u20e3"]
+
+
+def test_a_long_word_with_a_non_joiner_where_it_is_parted_is_not_joined_there():
+    parts = units("مممممممممی\u200cخواهم")
+    assert len(parts) == 2
+    assert turned(parts, np.ones(2, np.int8)) == parts
 
 
 @needs_fonts
