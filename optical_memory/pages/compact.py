@@ -15,7 +15,7 @@ BEGIN = re.compile(  # at a line's start, after `name: ` or an arrow, or as the 
     r"(?:^[^\n{\[\"'`]{0,60}[:→][ \t]|^[ \t]*|(?<=\w\())(?=\{\s*[\"}]|\[\s*[\[{\"])", re.MULTILINE
 )
 AFTER = re.compile(r"[ \t]*(?=[\n)]|$)")
-PLAIN = re.compile(r"[^\s\"'{}\[\],;:⟨⟩-](?:[^\n\t\"{}\[\],;]*[^\s\"{}\[\],;])?")
+PLAIN = re.compile(r"[^\s\"'{}\[\],;:⟨⟩-](?:[^\n\r\t\"{}\[\],;]*[^\s\"{}\[\],;])?")
 CELL = ";"  # between cells: at 9 pixels OCR got 88 % of cells right, 79 % with a bar, which reads as 1, l or I
 MANY = 6  # rows from which on a table pays: in shorter lists the keys are little, and what a value is stands beside it
 LITERAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")

@@ -87,7 +87,7 @@ def test_numbers_keep_their_digits_and_no_word_is_lost(value):
         assert shown in short or json.dumps(scalar, ensure_ascii=False) in short
 
 
-@pytest.mark.parametrize("text", ["12", "-1.5e3", "true", "null", "", " a", "a,b", "a;b", '"', "{", "[x]", "-", "NaN"])
+@pytest.mark.parametrize("text", ["12", "-1.5e3", "true", "null", "", " a", "a,b", "a;b", '"', "{", "[x]", "-", "NaN", "50%\r100%"])
 def test_strings_that_could_be_taken_for_something_else_keep_their_quotes(text):
     assert compact_json(json.dumps({"k": text})) == "{k:" + json.dumps(text) + "}"
 

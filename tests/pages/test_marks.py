@@ -54,6 +54,10 @@ def test_a_forged_name_or_date_cannot_close_the_mark():
     assert (drawn.count("⟪"), drawn.count("⟫")) == (1, 1)
 
 
+def test_a_name_that_is_a_mark_of_ours_still_stands_in_the_turns_mark():
+    assert layout([TurnText(1, "user", "x", None, "¬")], Style(8), Sheet(900, 448))[0].lines() == ["⟪¬⟫x"]
+
+
 @given(anything, anything)
 def test_names_and_dates_may_hold_anything(name, date):
     page = layout([TurnText(1, "user", "x", date, name)], Style(8), Sheet(900, 448))[0]

@@ -508,8 +508,9 @@ def test_without_raqm_only_what_needs_no_shaping_is_drawn():
 
 
 def test_what_is_not_a_font_draws_nothing(tmp_path):
-    broken = [tmp_path / f"{n}.ttf" for n in range(3)]
-    for file, raw in zip(broken, (b"", b"no font at all", b"ttcf\0\1\0\0\xff\xff\xff\xff"), strict=True):
+    broken = [tmp_path / f"{n}.ttf" for n in range(4)]
+    collections = (b"ttcf\0\1\0\0\xff\xff\xff\xff", b"ttcf\0\1\0\0\0\0\0\0")  # of too many fonts, and of none
+    for file, raw in zip(broken, (b"", b"no font at all", *collections), strict=True):
         file.write_bytes(raw)
     assert not Fonts([*broken, tmp_path / "absent.ttf"], raqm=True).files
 
