@@ -36,6 +36,7 @@ values = st.recursive(
         ),
         ('book({"user_id":"mia_li_3668","n":1.50})', "book({user_id:mia_li_3668, n:1.50})"),
         ('→ search: {"a": "x, y", "a": "true"}', '→ search: {a:"x, y", a:"true"}'),
+        ('{"a:b": "c", "a": "b:c"}', '{"a:b":c, a:b:c}'),
         ('{"t": "07:00:00", "e": ""}', '{t:07:00:00, e:""}'),
         ("def f():\n    if x:\n        return 1\n    y", "def f():↵›if x:↵››return 1↵›y"),
         ("a:\n  b:\n    c: 1", "a:↵›b:↵››c: 1"),
@@ -87,7 +88,9 @@ def test_numbers_keep_their_digits_and_no_word_is_lost(value):
         assert shown in short or json.dumps(scalar, ensure_ascii=False) in short
 
 
-@pytest.mark.parametrize("text", ["12", "-1.5e3", "true", "null", "", " a", "a,b", "a;b", '"', "{", "[x]", "-", "NaN", "50%\r100%"])
+@pytest.mark.parametrize(
+    "text", ["12", "-1.5e3", "true", "null", "", " a", "a,b", "a;b", '"', "{", "[x]", "-", "NaN", "50%\r100%"]
+)
 def test_strings_that_could_be_taken_for_something_else_keep_their_quotes(text):
     assert compact_json(json.dumps({"k": text})) == "{k:" + json.dumps(text) + "}"
 
@@ -104,6 +107,17 @@ def test_what_only_looks_like_json_stays_as_it_is(text):
     assert compact_json(text).replace(" ", "")[:40] == text.replace(" ", "")[:40].replace(
         '{"a":1e999999}', "{a:1e999999}"
     )
+
+
+@pytest.mark.parametrize("deep", [60, 70, 200, 400])
+def test_what_is_drawn_does_not_depend_on_who_calls(deep):
+    """Deep in an agent's calls less of the stack is left than in a thread of its own."""
+    text = '{"a":' * deep + "1" + "}" * deep
+
+    def called(frames: int) -> str:
+        return called(frames - 1) if frames else compact_json(text)
+
+    assert {called(frames) for frames in (0, 150, 300, 450)} == {text.replace('"', "") if deep < 64 else text}
 
 
 @pytest.mark.parametrize(
