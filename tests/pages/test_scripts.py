@@ -34,7 +34,7 @@ from optical_memory.pages.fonts import SCRIPTS, Fonts, Run, fonts, picture
 from optical_memory.pages.glyphs import CELL, PHASES, face
 from optical_memory.pages.kinds import normalise
 from optical_memory.pages.layout import MARGIN, TOP
-from optical_memory.pages.marks import lacking, visible
+from optical_memory.pages.marks import CHAIN, lacking, visible
 from optical_memory.pages.render import RULE_GREY, pixels
 from optical_memory.pages.scripts import PITCH, READ, STRAY, levels, turned, units, visual
 from tests.data import data_dir
@@ -47,6 +47,11 @@ without_fonts = pytest.mark.skipif(bool(fonts().files), reason="the extra script
 ZH, AR, HE = "你好，世界。我们明天去北京。", "مرحبا بالعالم، كيف حالك اليوم؟", "שלום עולם, מה שלומך היום?"
 HI, TH, JA = "नमस्ते, क्षत्रिय लोग कहाँ हैं?", "สวัสดีครับ น้ำขึ้นให้รีบตัก", "ひらがなとカタカナ、漢字。"
 KO, EMOJI = "안녕하세요, 저는 서울에 살아요.", "😀✅👩\u200d💻👍🏽🇩🇪1\ufe0f\u20e3"
+
+
+MIXED = st.text(
+    st.sampled_from(ZH + AR + HE + HI + TH + JA + KO + EMOJI + " \n⟪↵⟨\u202e\u200d\u200c(12.)"), max_size=60
+)
 
 
 def page(text: str, style: Style | None = None, sheet: Sheet = SHEET):
@@ -267,6 +272,14 @@ def test_what_is_drawn_with_a_character_stays_with_it(text, scripts, shown):
 
 
 @needs_fonts
+@given(MIXED, st.sampled_from(("e", "s")))
+def test_a_text_lacks_something_where_codes_are_drawn_and_nowhere_else(text, scripts):
+    shown = visible(text, scripts)
+    if "marks⟩" not in shown and text.count("\u200d") <= CHAIN:  # these are cut short, which is not counted
+        assert (lacking(text, scripts) > 0) == ("⟨U+" in shown)
+
+
+@needs_fonts
 def test_the_key_of_a_zero_behind_capitals_is_still_a_key():
     """It begins with a zero, which beside capitals is drawn narrower."""
     assert page("A0\ufe0f\u20e3", Style(12, scripts="e")).lines() == ["⟪⟫A0\ufe0f\u20e3"]
@@ -364,8 +377,10 @@ def test_shaping_joins_stacks_and_turns():
     assert picture(Run("क्ष", "devanagari")).advance < sum(picture(Run(c, "devanagari")).advance for c in "कष")
     begins, ends = (picture(Run(text, "arabic")).ink() for text in ("ب\u200d", "\u200dب"))
     assert begins.shape != ends.shape  # a word that goes on in the next unit is drawn as going on
-    ink = [picture(Run("(", "mirror")).ink(), picture(Run(")", "mirror")).ink()]
-    assert np.array_equal(ink[0], ink[1][:, ::-1]) or ink[0].shape == ink[1].shape
+    sans = face("sans")
+    plain, turned_round = sans.drawn(int(sans.glyph[ord("(")]))[0], picture(Run("(", "mirror")).ink()
+    assert np.array_equal(turned_round, plain[:, ::-1])
+    assert not np.array_equal(turned_round, plain)
 
 
 @needs_fonts
