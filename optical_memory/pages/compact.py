@@ -15,10 +15,11 @@ BEGIN = re.compile(  # at a line's start, after `name: ` or an arrow, or as the 
     r"(?:^[^\n{\[\"'`]{0,60}[:→][ \t]|^[ \t]*|(?<=\w\())(?=\{\s*[\"}]|\[\s*[\[{\"])", re.MULTILINE
 )
 AFTER = re.compile(r"[ \t]*(?=[\n)]|$)")
-PLAIN = re.compile(r"[^\s\"'{}\[\],;:⟨⟩-](?:[^\n\t\"{}\[\],;]*[^\s\"{}\[\],;])?")
+PLAIN = re.compile(r"[^\s\"'{}\[\],;:⟨⟩-](?:[^\n\r\t\"{}\[\],;]*[^\s\"{}\[\],;])?")
 CELL = ";"  # between cells: at 9 pixels OCR got 88 % of cells right, 79 % with a bar, which reads as 1, l or I
 MANY = 6  # rows from which on a table pays: in shorter lists the keys are little, and what a value is stands beside it
 LITERAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
+DEEPEST = 64  # levels; JSON with more is left alone, or it would depend on the room that is left on the caller's stack
 FAILURES = 32  # places that look like JSON and are not, after which a text is left alone: keeps the work linear
 
 
@@ -65,13 +66,21 @@ def _parsed(text: str, start: int) -> tuple[str | None, int]:
         return None, start
 
 
-def compact(value: Any) -> str:
-    """One decoded value."""
+def compact(value: Any, level: int = 0) -> str:
+    """One decoded value. Raises ValueError where it is deeper than `DEEPEST`."""
+    if level > DEEPEST:
+        raise ValueError(f"more than {DEEPEST} levels")
     if isinstance(value, Pairs):
-        return "{" + ", ".join(f"{word(key)}:{compact(item)}" for key, item in value) + "}"
+        return "{" + ", ".join(f"{_key(key)}:{compact(item, level + 1)}" for key, item in value) + "}"
     if isinstance(value, list):
-        return "[" + (table(value) if _alike(value) else ", ".join(map(compact, value))) + "]"
+        rows = table(value, level) if _alike(value) else ", ".join(compact(item, level + 1) for item in value)
+        return f"[{rows}]"
     return word(value)
+
+
+def _key(name: str) -> str:
+    """A key beside its value, from which a colon parts it."""
+    return json.dumps(name, ensure_ascii=False) if ":" in name else word(name)
 
 
 def word(value: Any) -> str:
@@ -83,24 +92,24 @@ def word(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def table(rows: Sequence[Pairs]) -> str:
+def table(rows: Sequence[Pairs], level: int) -> str:
     """A header and a line per object; objects inside that have the same keys in all rows become columns too."""
-    head, lines = _columns(rows)
+    head, lines = _columns(rows, level)
     return "\n".join([head, *lines])
 
 
-def _columns(rows: Sequence[Pairs]) -> tuple[str, list[str]]:
+def _columns(rows: Sequence[Pairs], level: int) -> tuple[str, list[str]]:
     names, records = rows[0].names(), [dict(row) for row in rows]
-    columns = [_column([record[name] for record in records]) for name in names]
+    columns = [_column([record[name] for record in records], level + 1) for name in names]
     head = CELL.join(word(name) + below for name, (below, _) in zip(names, columns, strict=True))
     return head, [CELL.join(cells) for cells in zip(*(cells for _, cells in columns), strict=True)]
 
 
-def _column(values: list[Any]) -> tuple[str, list[str]]:
+def _column(values: list[Any], level: int) -> tuple[str, list[str]]:
     """What follows the column's name in the header, and one cell per row."""
     if not _alike(values):
-        return "", [compact(value) for value in values]
-    head, lines = _columns(values)
+        return "", [compact(value, level + 1) for value in values]
+    head, lines = _columns(values, level)
     return f"({head})", lines
 
 

@@ -123,7 +123,7 @@ class Fonts:
     def _take(self, file: Path, wanted: Sequence[Script]) -> None:
         try:
             first, last = characters(file) if wanted else (np.zeros(0), np.zeros(0))
-        except (OSError, struct.error, ValueError):  # not a font, or a broken one: nothing of it is drawn
+        except (OSError, struct.error, ValueError, IndexError):  # not a font, or a broken one: nothing of it is drawn
             return
         found = [s for s in wanted if all(((first <= ord(c)) & (ord(c) <= last)).any() for c in s.core)]
         if found:
@@ -289,7 +289,7 @@ def _libraries() -> str:
 def characters(file: Path) -> tuple[Ints, Ints]:
     """The code points below `POINTS` that the first face of a font file has, by its `cmap`: first and last ones of ranges.
 
-    Raises ValueError, OSError or struct.error for what is not a font.
+    Raises ValueError, OSError, struct.error or IndexError for what is not a font.
     """
     with file.open("rb") as stream:
         table = _table(stream, _offsets(stream)[0], b"cmap")

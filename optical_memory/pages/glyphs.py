@@ -139,7 +139,7 @@ def face(name: str) -> Face:
 
 
 class Shades:
-    """One face at one pitch: columns of pixels as 64-bit words, eight rows a word, for `glyph * 4 + phase`.
+    """One face at one height of its letters: columns of pixels as 64-bit words, eight rows a word, for `glyph * 4 + phase`.
 
     Columns begin at the pen's pixel and end at the last that holds ink. Glyphs are added when first needed.
     """
@@ -182,7 +182,7 @@ class Shades:
 def shaded(
     ink: NDArray[np.float32], left: int, top: int, size: int, phase: int, twentieths: int = WHOLE
 ) -> NDArray[np.uint8]:
-    """A master's ink at a pitch of `size` pixels, 0..LEVELS: `size` rows, columns from the pen's pixel on."""
+    """A master's ink, letters `size` pixels high, 0..LEVELS: `size` rows, columns from the pen's pixel on."""
     height, width = ink.shape
     down = overlap(top * size, height, size, size)
     step, cell = size * twentieths, WHOLE * CELL  # a master pixel and a page pixel, in the same unit
@@ -211,5 +211,5 @@ def as_words(shade: NDArray[np.uint8], words: int) -> NDArray[np.uint64]:
 
 @cache
 def shades(name: str, size: int) -> Shades:
-    """The columns of a face at a pitch in pixels, kept for the life of the process."""
+    """The columns of a face with letters `size` pixels high, kept for the life of the process."""
     return Shades(face(name), size)

@@ -198,7 +198,7 @@ def _shaped(text: str, style: Style, base: int | None) -> Shape:
     told = "".join([part[0] for part in parts])
     heads, sizes = points(told), np.fromiter(map(len, parts), np.int64, len(parts))
     known, single = np.minimum(heads, LAST), sizes == 1
-    glyphs[zeros(heads)] = font.zero
+    glyphs[zeros(np.where(single, heads, 0))] = font.zero
     if style.bold:
         strong = (salient(text)[np.cumsum(sizes) - sizes] | (_of(SIGNS)[known] & single)) & (glyphs < font.count)
         glyphs = glyphs + np.int32(font.count) * strong
@@ -356,7 +356,7 @@ class Draft:
 
     def _set(self, text: Shape, start: int) -> int:
         """Line by line until the text or the page ends."""
-        wrap = mark_of(self.letters, WRAP)
+        wrap = _wrap(self.letters)
         slack = int(self.box.room * SLACK)
         while start < len(text.told):
             end, after, cut = broken(text, start, self.box.room - self.pen, slack, wrap.width)
@@ -436,9 +436,13 @@ def with_labels(page: Layout) -> tuple[NDArray[np.int32], NDArray[np.int32], NDA
 
 @lru_cache(maxsize=16_384)
 def mark_of(style: Style, *parts: str) -> Shape:
-    """A turn's mark such as ⟪a18 2024-05-20⟫, or the bare wrap mark."""
-    text = " ".join(part for part in parts if part)
-    return shape(text if text == WRAP else text.join(TURN), style, 0)
+    """A turn's mark such as ⟪a18 2024-05-20⟫."""
+    return shape(" ".join(part for part in parts if part).join(TURN), style, 0)
+
+
+@lru_cache(maxsize=256)
+def _wrap(style: Style) -> Shape:
+    return shape(WRAP, style)
 
 
 @lru_cache(maxsize=1024)

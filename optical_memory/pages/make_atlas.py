@@ -1,8 +1,9 @@
 """Makes the shipped atlas from outlines: `python -m optical_memory.pages.make_atlas REGULAR.ttf BOLD.ttf`.
 
-Only this script needs Pillow and FreeType. It writes one master per weight into `data/`: every character once,
-as a 1-bit picture 160 rows high. All sizes and sub-pixel phases are derived from the masters by integer
-arithmetic (`glyphs.py`), so the bytes of a page do not depend on the FreeType of the machine that draws it.
+Only this script, and `fonts.py` for what the atlas has not, need Pillow and FreeType. It writes one master per weight into
+`data/`: every character once, as a 1-bit picture 160 rows high. All sizes and sub-pixel phases are derived from the
+masters by integer arithmetic (`glyphs.py`), so the bytes of a page do not depend on the FreeType of the machine that
+draws it.
 
 The cell reaches from the ascender to the underscore. Whatever is higher (accents on capitals) or lower is
 squeezed into it with the baseline kept; ink that overhangs its advance is moved inside, so that neighbours

@@ -39,17 +39,19 @@ DEVANAGARI = "\u0904-\u0939\u0958-\u0961\u0972-\u097f"
 DEVANAGARI_MARKS = "\u0900-\u0903\u093a-\u093c\u093e-\u094f\u0951-\u0957\u0962\u0963"
 THAI = "\u0e01-\u0e30\u0e32\u0e40-\u0e46"
 THAI_MARKS = "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
-EMOJI = "[\u231a-\u23ff\u25fd-\u27bf\u2b1b-\u2b55\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"
+EMOJI = "[\u231a-\u23ff\u25fd-\u27bf\u2b1b-\u2b55\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff]"  # no flags
 KEPT = re.compile(  # characters that have no ink of their own where they change their neighbours', and are drawn with them
     f"((?<=\u094d)[\u200c\u200d](?=[{DEVANAGARI}])|(?<=[{JOINING}])\u200c(?=[{ARABIC}])"
-    f"|(?:(?<={EMOJI})|(?<=[\U0001f3fb-\U0001f3ff]))\u200d(?=[{EMOJI[1:-1]}\u2190-\u2bff])|(?<=[0-9#*])\ufe0f\u20e3)"
+    f"|(?:(?<={EMOJI})|(?<={EMOJI}[\U0001f3fb-\U0001f3ff]))\u200d(?=[{EMOJI[1:-1]}\u2190-\u2bff])|(?<=[0-9#*])\ufe0f\u20e3)"
 )
 
 REPEATED = re.compile(r"(⟨U\+[0-9A-F]+)⟩(?:\1⟩){2,}")
-SELECTOR = re.compile("(?<=[\u2000-\u33ff\U0001f000-\U0001ffff])[\ufe0e\ufe0f]")  # how a symbol is coloured
+SELECTOR = re.compile("(?<=[\u00a9\u00ae\u2000-\u33ff\U0001f000-\U0001ffff])[\ufe0e\ufe0f]")  # how a symbol is coloured
 COMBINING = re.compile("[\u0300-\u036f\u0483-\u0489]{4,}")
 CHAIN = 5  # joiners in one emoji: those in use have three
-STACKED = re.compile(f"[{ARABIC_MARKS}{HEBREW_MARKS}{DEVANAGARI_MARKS}{THAI_MARKS}\u3099\u309a]{{5,}}")
+OTHER_MARKS = f"{ARABIC_MARKS}{HEBREW_MARKS}{DEVANAGARI_MARKS}{THAI_MARKS}\u3099\u309a"
+STACKED = re.compile(f"[{OTHER_MARKS}]{{5,}}")
+JOINED = f"[\u0300-\u036f\u200c\u200d\ufe0f\U0001f3fb-\U0001f3ff{OTHER_MARKS}]"  # drawn with the character before it
 
 
 class _Codes(dict[int, str]):
@@ -118,12 +120,12 @@ def lacking(text: str, scripts: str = "") -> int:
     if text.isascii() and text.isprintable():
         return 0
     plain = composed(text)
-    missing = unlike(points(plain))
-    if not scripts or not len(missing):
-        return len(missing)
-    mask = _mask(scripts)
-    kept = sum(map(len, KEPT.findall(plain)))
-    return max(0, int(np.count_nonzero(~mask[np.minimum(missing, len(mask) - 1)])) - kept)
+    missing, kept = unlike(points(plain)), 0
+    if scripts and len(missing):
+        mask = _mask(scripts)
+        missing = missing[~mask[np.minimum(missing, len(mask) - 1)]]
+        kept = sum(len(found[0]) for found in KEPT.finditer(plain) if mask[ord(plain[found.start() - 1])])
+    return min(max(0, len(missing) - kept), len(text))  # composing makes two of some letters
 
 
 def composed(text: str) -> str:
@@ -143,20 +145,20 @@ def visible(text: str, scripts: str = "") -> str:
 def _kept(text: str, codes: _Codes) -> str:
     """Everything as codes or itself, but for what is drawn with its neighbours; stacks of marks are cut short."""
     parts = KEPT.split(text)
-    parts[::2] = [part.translate(codes) for part in parts[::2]]
+    parts[::2] = [STACKED.sub(_capped, part.translate(codes)) for part in parts[::2]]
     chain = 0  # of joined emoji, which are drawn as one
     for i in range(1, len(parts), 2):
         chain = chain + 1 if len(parts[i - 1]) <= 2 else 1
         if chain > CHAIN or not _joins(parts[i - 1][-1:], parts[i], parts[i + 1][:1]):
             parts[i], chain = parts[i].translate(codes), 0
-    return STACKED.sub(_capped, "".join(parts))
+    return "".join(parts)
 
 
 def _joins(before: str, kept: str, after: str) -> bool:
-    """Whether a font draws the neighbours, so that the joiner between them, or the key round a digit, is seen."""
+    """Whether a font draws the neighbours, which are no codes, so that the joiner or the key round a digit is seen."""
     if len(kept) > 1:
         return "emoji" in fonts().files
-    return all(fonts().which[ord(char)] >= 0 for char in before + after if char not in CODE)
+    return all(fonts().which[ord(char)] >= 0 for char in before + after)
 
 
 def _counted(match: re.Match[str]) -> str:

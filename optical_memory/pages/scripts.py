@@ -38,7 +38,7 @@ UNIT = re.compile(
     r"|[\u1100-\u115e\ua960-\ua97c]{1,3}[\u1161-\u11a7\ud7b0-\ud7c6]{0,3}[\u11a8-\u11ff\ud7cb-\ud7fb]{0,3}"
     rf"|[\u3041-\u30ff][\u3099\u309a]+|[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f\u20e3"
     rf"|{marks.EMOJI}{TONE}?(?:\u200d[{marks.EMOJI[1:-1]}\u2190-\u2bff]{TONE}?)*"
-    rf"|[{AR_MARKS}{DEV_MARKS}{TH_MARKS}{HE_MARKS}]+|.",
+    rf"|[{AR_MARKS}{DEV_MARKS}{TH_MARKS}{HE_MARKS}]+[\u200c\u200d]?|.",
     re.DOTALL,
 )
 STRANGE = re.compile(
@@ -89,7 +89,7 @@ def turned(parts: Sequence[str], level: NDArray[np.int8]) -> list[str]:
     joiner where an Arabic word goes on in the next unit."""
     found = [MIRROR + part if odd and part in MIRRORED else part for part, odd in zip(parts, level % 2, strict=True)]
     for i in range(1, len(parts)):
-        if _word(parts[i - 1]) and _word(parts[i]):
+        if _word(parts[i - 1]) and _word(parts[i]) and parts[i - 1][-1] != "\u200c":
             found[i - 1], found[i] = found[i - 1] + JOINER, JOINER + parts[i]
     return found
 

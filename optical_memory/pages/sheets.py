@@ -13,9 +13,7 @@ LARGEST = 28  # of a page with other scripts, some of which need half as many pi
 # name -> twentieths of its natural width that a letter is given
 FACES = {"sans": 20, "slim": 19, "narrow": 18, "wide": 23, "tall": 21}
 TALL = {"tall"}  # faces whose letters stand on the lowest sixth of the line: descenders squeezed, strokes heavier
-CHARACTER = (
-    0.53  # of a line pitch squared: 0.53-0.59 on full pages of chat, agents' talk and tool output, gutter included
-)
+CHARACTER = 0.53  # of the letters' height squared: up to 0.59 on full pages of chat and tool output, gutter included
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ values = st.recursive(
         ),
         ('book({"user_id":"mia_li_3668","n":1.50})', "book({user_id:mia_li_3668, n:1.50})"),
         ('→ search: {"a": "x, y", "a": "true"}', '→ search: {a:"x, y", a:"true"}'),
+        ('{"a:b": "c", "a": "b:c"}', '{"a:b":c, a:b:c}'),
         ('{"t": "07:00:00", "e": ""}', '{t:07:00:00, e:""}'),
         ("def f():\n    if x:\n        return 1\n    y", "def f():↵›if x:↵››return 1↵›y"),
         ("a:\n  b:\n    c: 1", "a:↵›b:↵››c: 1"),
@@ -87,7 +88,9 @@ def test_numbers_keep_their_digits_and_no_word_is_lost(value):
         assert shown in short or json.dumps(scalar, ensure_ascii=False) in short
 
 
-@pytest.mark.parametrize("text", ["12", "-1.5e3", "true", "null", "", " a", "a,b", "a;b", '"', "{", "[x]", "-", "NaN"])
+@pytest.mark.parametrize(
+    "text", ["12", "-1.5e3", "true", "null", "", " a", "a,b", "a;b", '"', "{", "[x]", "-", "NaN", "50%\r100%"]
+)
 def test_strings_that_could_be_taken_for_something_else_keep_their_quotes(text):
     assert compact_json(json.dumps({"k": text})) == "{k:" + json.dumps(text) + "}"
 
@@ -106,14 +109,44 @@ def test_what_only_looks_like_json_stays_as_it_is(text):
     )
 
 
+@pytest.mark.parametrize("deep", [60, 70, 200, 400])
+def test_what_is_drawn_does_not_depend_on_who_calls(deep):
+    """Deep in an agent's calls less of the stack is left than in a thread of its own."""
+    text = '{"a":' * deep + "1" + "}" * deep
+
+    def called(frames: int) -> str:
+        return called(frames - 1) if frames else compact_json(text)
+
+    assert {called(frames) for frames in (0, 150, 300, 450)} == {text.replace('"', "") if deep < 64 else text}
+
+
 @pytest.mark.parametrize(
     "unit",
-    ["a@", "a.", "_a", "**a ", "| a ", "\n", "```\n", " x\n", '{"a":', "[[", "你", "a\u0301", "\0", "a  ", "1→\t"],
-)
+    ["a@", "a.", "_a", "**a ", "| a ", "\n", "```\n", "```a\n", "~~~a\n", " x\n", '{"a":', "[[", "你", "a\u0301", "\0", "a  ", "1→\t"],
+)  # fmt: skip
 def test_hostile_repetition_takes_linear_time(unit):
     start = time.perf_counter()
     normalise(unit * (200_000 // len(unit)))
     assert time.perf_counter() - start < 2.0  # alone about 0.05 seconds; quadratic work would take minutes
+
+
+@pytest.mark.parametrize("text", ["| a" + " " * 150_000 + "b | c |", "~" * 100_000 + "\n" + "x\n" * 20_000])
+def test_one_long_stretch_of_the_same_takes_linear_time(text):
+    start = time.perf_counter()
+    normalise(text)
+    assert time.perf_counter() - start < 2.0  # once 12 seconds and more
+
+
+def test_the_numbers_of_lines_are_left_out_and_no_others():
+    """A time in seconds is no number of a line, though its first nine digits follow from those of the line before."""
+    assert normalise("1→a\n2→b\n3→c") == "1→a↵b↵c"
+    assert normalise("1700000009\tstart\n1700000015\tstop") == "1700000009→start↵1700000015→stop"
+
+
+def test_a_fence_that_nothing_closes_is_none_and_the_next_one_is_found():
+    """A fence is closed by the same one alone: what is in between is code, what stands outside is not."""
+    assert list(blocks("~~~\n```py\na\n```\nb")) == [("text", "~~~\n"), ("code", "```py\na\n```"), ("text", "\nb")]
+    assert list(blocks("````\n```\na\n````")) == [("text", ""), ("code", "````\n```\na\n````"), ("text", "")]
 
 
 def test_code_in_a_sentence_stands_in_apostrophes_and_a_block_between_single_backticks():

@@ -13,6 +13,7 @@ from optical_memory.errors import ConfigError
 from optical_memory.pages import Sheet, Style, TurnText, fit, layout, measure
 from optical_memory.pages.glyphs import PHASES, face
 from optical_memory.pages.layout import MARGIN
+from optical_memory.pages.sheets import FACES
 
 SHEET = Sheet(448, 448, 28)
 PROSE = "We decided to move the launch to the fourteenth, because the hall in Oslo is only free from then on. "
@@ -21,9 +22,7 @@ anything = st.text(st.characters(exclude_categories=()), max_size=400)
 turns = st.lists(anything, min_size=1, max_size=12).map(
     lambda texts: [TurnText(n, "user" if n % 2 else "assistant", text) for n, text in enumerate(texts, 1)]
 )
-styles = st.builds(
-    Style, st.integers(5, 24), st.sampled_from(("sans", "narrow", "wide")), st.booleans(), gap=st.integers(0, 3)
-)
+styles = st.builds(Style, st.integers(5, 24), st.sampled_from(tuple(FACES)), st.booleans(), gap=st.integers(0, 3))
 sheets = st.builds(Sheet, st.integers(448, 900), st.integers(60, 500), st.sampled_from((1, 28, 32)), st.booleans())
 
 
@@ -85,7 +84,7 @@ def test_the_gutter_names_the_first_turn_of_a_line_and_later_ones_are_marked_inl
     assert page.lines() == ["⟪⟫Hi.⟪a2⟫Hello."]
 
 
-def test_a_mark_shows_the_day_once_and_the_speaker_each_time():
+def test_a_mark_shows_the_day_and_the_speaker_where_they_change():
     spoken = [
         TurnText(1, "user", "Hi.", "2024-05-20", "Mia"),
         TurnText(2, "user", "So.", "2024-05-20", "Tom"),

@@ -30,6 +30,7 @@ anything = st.text(st.characters(exclude_categories=()), max_size=300)
         ("\0" * 900, "⟨U+0000×900⟩"),
         ("x" + "\u0315" * 40, "x\u0315\u0315⟨+38 marks⟩"),
         ("I ❤\ufe0f it", "I ❤ it"),
+        ("©\ufe0f ®\ufe0f ™\ufe0f", "© ® ™"),
     ],
 )
 def test_what_cannot_be_seen_is_a_visible_code(text, shown):
@@ -53,6 +54,10 @@ def test_a_forged_name_or_date_cannot_close_the_mark():
     assert (drawn.count("⟪"), drawn.count("⟫")) == (1, 1)
 
 
+def test_a_name_that_is_a_mark_of_ours_still_stands_in_the_turns_mark():
+    assert layout([TurnText(1, "user", "x", None, "¬")], Style(8), Sheet(900, 448))[0].lines() == ["⟪¬⟫x"]
+
+
 @given(anything, anything)
 def test_names_and_dates_may_hold_anything(name, date):
     page = layout([TurnText(1, "user", "x", date, name)], Style(8), Sheet(900, 448))[0]
@@ -68,13 +73,19 @@ def test_drawn_text_holds_only_characters_of_the_atlas(text):
 @given(anything)
 def test_the_drawable_share_is_what_is_not_drawn_as_codes(text):
     assert 0.0 <= drawable(text) <= 1.0
-    if text.isascii() and text.isprintable():
-        assert lacking(text) == 0
+    assert (drawable(text) < 1.0) == (lacking(text) > 0) == ("⟨U+" in visible(text))
 
 
 def test_drawable_counts_blanks_and_scripts():
     assert drawable("") == drawable("Grüße, мир\n\tand more →") == 1.0
     assert drawable("ab你好") == 0.5
+
+
+def test_a_letter_that_composing_makes_two_of_is_one_that_is_not_drawn():
+    """Unicode keeps the nukta of Devanagari and the points of Hebrew apart."""
+    text = "\u0958\ufb1d\U0001d15e"
+    assert (lacking(text), drawable(text)) == (3, 0.0)
+    assert layout([TurnText(1, "user", text)], Style(8), Sheet(448, 448))[0].missing == 3
 
 
 def test_missing_characters_are_counted_on_the_page():

@@ -17,9 +17,10 @@ from PIL import Image
 from optical_memory.pages import RENDERER, Sheet, Style, TurnText, layout, render_page
 from optical_memory.pages.layout import MARGIN, TOP
 from optical_memory.pages.render import RULE_GREY, pixels
+from optical_memory.pages.sheets import FACES
 
 SHEET = Sheet(448, 448, 28)
-FACE = st.sampled_from(("sans", "narrow", "wide"))
+FACE = st.sampled_from(tuple(FACES))
 SHADES = " .:*#"  # paper to full ink
 
 GOLDEN_12 = """

@@ -34,9 +34,9 @@ from optical_memory.pages.fonts import SCRIPTS, Fonts, Run, fonts, picture
 from optical_memory.pages.glyphs import CELL, PHASES, face
 from optical_memory.pages.kinds import normalise
 from optical_memory.pages.layout import MARGIN, TOP
-from optical_memory.pages.marks import lacking, visible
+from optical_memory.pages.marks import CHAIN, lacking, visible
 from optical_memory.pages.render import RULE_GREY, pixels
-from optical_memory.pages.scripts import PITCH, READ, STRAY, levels, units, visual
+from optical_memory.pages.scripts import PITCH, READ, STRAY, levels, turned, units, visual
 from tests.data import data_dir
 from tests.pages.test_render import letters, same
 
@@ -47,6 +47,11 @@ without_fonts = pytest.mark.skipif(bool(fonts().files), reason="the extra script
 ZH, AR, HE = "你好，世界。我们明天去北京。", "مرحبا بالعالم، كيف حالك اليوم؟", "שלום עולם, מה שלומך היום?"
 HI, TH, JA = "नमस्ते, क्षत्रिय लोग कहाँ हैं?", "สวัสดีครับ น้ำขึ้นให้รีบตัก", "ひらがなとカタカナ、漢字。"
 KO, EMOJI = "안녕하세요, 저는 서울에 살아요.", "😀✅👩\u200d💻👍🏽🇩🇪1\ufe0f\u20e3"
+
+
+MIXED = st.text(
+    st.sampled_from(ZH + AR + HE + HI + TH + JA + KO + EMOJI + " \n⟪↵⟨\u202e\u200d\u200c(12.)"), max_size=60
+)
 
 
 def page(text: str, style: Style | None = None, sheet: Sheet = SHEET):
@@ -236,6 +241,57 @@ def test_characters_without_end_that_would_be_drawn_as_one_are_parted(text):
 
 
 @needs_fonts
+@pytest.mark.parametrize("scripts", ["s", "e"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "👩" * 30 + "\u200d💻", "1" * 30 + "\ufe0f\u20e3", "🇩🇪\u200d🚀", "a🏽\u200d💻", "x\u094d\u200dक", "क" + "\u094d" * 9 + "\u200dष",
+        "क्\u200dष ✅", "می\u200cخواهم ✅", "🏽" * 50_000 + "\u200d",
+    ],
+)  # fmt: skip
+def test_a_joiner_whose_neighbours_are_drawn_otherwise_is_no_error_and_never_unseen(text, scripts):
+    """Counts of what is repeated, flags, codes: where its neighbour had gone a joiner alone could not be drawn."""
+    drawn = page(text, Style(12, scripts=scripts))
+    assert all(picture(run).ink().any() for run in drawn.runs)
+    assert drawn.missing <= len(text)
+
+
+@needs_fonts
+@pytest.mark.parametrize(
+    ("text", "scripts", "shown"),
+    [
+        ("👍" * 30 + "🏽", "e", "👍👍👍⟨×29⟩👍🏽"),
+        ("क" * 30 + "ि", "s", "ककक⟨×29⟩कि"),
+        ("م\u200cم", "s", "م\u200cم"),
+        ("م\u200cم", "e", "⟨U+0645⟩⟨U+200C⟩⟨U+0645⟩"),
+    ],
+)
+def test_what_is_drawn_with_a_character_stays_with_it(text, scripts, shown):
+    assert normalise(text, scripts) == shown
+    assert lacking(text, scripts) == shown.count("U+")
+
+
+@needs_fonts
+@given(MIXED, st.sampled_from(("e", "s")))
+def test_a_text_lacks_something_where_codes_are_drawn_and_nowhere_else(text, scripts):
+    shown = visible(text, scripts)
+    if "marks⟩" not in shown and text.count("\u200d") <= CHAIN:  # these are cut short, which is not counted
+        assert (lacking(text, scripts) > 0) == ("⟨U+" in shown)
+
+
+@needs_fonts
+def test_the_key_of_a_zero_behind_capitals_is_still_a_key():
+    """It begins with a zero, which beside capitals is drawn narrower."""
+    assert page("A0\ufe0f\u20e3", Style(12, scripts="e")).lines() == ["⟪⟫A0\ufe0f\u20e3"]
+
+
+def test_a_long_word_with_a_non_joiner_where_it_is_parted_is_not_joined_there():
+    parts = units("مممممممممی\u200cخواهم")
+    assert len(parts) == 2
+    assert turned(parts, np.ones(2, np.int8)) == parts
+
+
+@needs_fonts
 def test_the_longest_emoji_in_use_is_drawn_as_one_and_a_joiner_that_joins_nothing_is_seen():
     kiss = "👩🏽\u200d❤\u200d💋\u200d👩🏾"
     assert units(visible(kiss, "e")) == [kiss]
@@ -321,8 +377,10 @@ def test_shaping_joins_stacks_and_turns():
     assert picture(Run("क्ष", "devanagari")).advance < sum(picture(Run(c, "devanagari")).advance for c in "कष")
     begins, ends = (picture(Run(text, "arabic")).ink() for text in ("ب\u200d", "\u200dب"))
     assert begins.shape != ends.shape  # a word that goes on in the next unit is drawn as going on
-    ink = [picture(Run("(", "mirror")).ink(), picture(Run(")", "mirror")).ink()]
-    assert np.array_equal(ink[0], ink[1][:, ::-1]) or ink[0].shape == ink[1].shape
+    sans = face("sans")
+    plain, turned_round = sans.drawn(int(sans.glyph[ord("(")]))[0], picture(Run("(", "mirror")).ink()
+    assert np.array_equal(turned_round, plain[:, ::-1])
+    assert not np.array_equal(turned_round, plain)
 
 
 @needs_fonts
@@ -465,8 +523,9 @@ def test_without_raqm_only_what_needs_no_shaping_is_drawn():
 
 
 def test_what_is_not_a_font_draws_nothing(tmp_path):
-    broken = [tmp_path / f"{n}.ttf" for n in range(3)]
-    for file, raw in zip(broken, (b"", b"no font at all", b"ttcf\0\1\0\0\xff\xff\xff\xff"), strict=True):
+    broken = [tmp_path / f"{n}.ttf" for n in range(4)]
+    collections = (b"ttcf\0\1\0\0\xff\xff\xff\xff", b"ttcf\0\1\0\0\0\0\0\0")  # of too many fonts, and of none
+    for file, raw in zip(broken, (b"", b"no font at all", *collections), strict=True):
         file.write_bytes(raw)
     assert not Fonts([*broken, tmp_path / "absent.ttf"], raqm=True).files
 
