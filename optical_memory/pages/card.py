@@ -72,7 +72,8 @@ def headlines(turns: Sequence[TurnText], chars: int) -> str:
 JOINT = " … "
 SHORTEST = 24  # characters below which a piece of a sentence says nothing
 LONGEST = 280  # of a sentence that is considered: a longer one is cut at a word
-SPLIT = re.compile(r"(?<=[.!?])[ \t]+|\n+")
+SPLIT = re.compile(r"(?<=[.!?])[ \t]+|(?<=[。！？])|\n+")
+WIDE = 0x2E80  # from here on characters of scripts without blanks between their words
 ROLE = {"system": 1.2, "user": 1.5, "assistant": 0.8}  # tools: 0.3
 SIGNALS = (  # what makes a sentence worth keeping, and how much: parts of words, and what must end a word or be one
     (2.5, "actually|instead|correction|i mean|meant|sorry|wrong|mistake|no longer|change my|change to|change the|changed my"
@@ -133,8 +134,9 @@ def _word(low: str, words: Sequence[tuple[str, re.Pattern[str]]]) -> bool:
 
 
 def _clipped(text: str, chars: int) -> str:
-    """At most `chars` characters, cut between words; nothing if too little would be left."""
+    """At most `chars` characters, cut between words, or between wide characters; nothing if too little would be left."""
     if len(text) <= chars:
         return text
-    cut = text[: max(chars, 0)].rpartition(" ")[0].rstrip(" ,;:")
+    begun = text[: max(chars, 0)]
+    cut = (begun if begun and ord(begun[-1]) >= WIDE else begun.rpartition(" ")[0]).rstrip(" ,;:、，；：")
     return cut if len(cut) >= SHORTEST else ""

@@ -29,7 +29,7 @@ DEEP = 6  # levels of indentation that are drawn one by one
 
 def normalise(text: str, scripts: str = "") -> str:
     """The text as it is drawn in a style with these `scripts`: one line, visible characters and marks only."""
-    drawn = "".join(_tidy(part) for part in blocks(text))
+    drawn = "".join(_tidy(part) for part in blocks(text.replace("\r\n", "\n")))
     return flat(visible(FENCES.sub(r"\1`", drawn) if "```" in drawn else drawn, scripts))
 
 

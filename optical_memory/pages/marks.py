@@ -19,7 +19,8 @@ INDENT = "›"  # one level of indentation
 TURN = "⟪⟫"  # opens and closes a turn's mark
 CODE = "⟨⟩"  # opens and closes a code such as ⟨U+4F60⟩ or a count such as ⟨×40⟩
 RESERVED = NEWLINE + PARAGRAPH + TURN + CODE  # drawn as codes where content has them
-BLANK = {0x09: "\t", 0x0A: "\n", 0xA0: " ", 0x0D: "\n"}  # left to `kinds`; a no-break space is a space
+SPACES = (0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F)  # that do not break, or have a width of their own: spaces
+BLANK = {0x09: "\t", 0x0A: "\n", 0x0D: "\n"} | dict.fromkeys(SPACES, " ")  # left to `kinds`
 WIDE_BLANK = 0x3000  # of Chinese and Japanese type: a space where these are drawn
 
 # Letters and marks of the scripts whose letters are drawn together, as character classes
@@ -137,7 +138,7 @@ def visible(text: str, scripts: str = "") -> str:
     """The text with nothing in it but drawable characters, tabs and newlines: everything else as codes."""
     if text.isascii() and text.isprintable():
         return text
-    shown = composed(text.replace("\r\n", "\n"))
+    shown = composed(text)
     shown = _kept(shown, _codes(scripts)) if scripts else shown.translate(_codes(""))
     return COMBINING.sub(_capped, REPEATED.sub(_counted, shown))
 

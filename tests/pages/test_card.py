@@ -44,6 +44,20 @@ def test_the_extract_is_never_longer_than_asked_and_every_part_is_verbatim(texts
         assert any(part in text for text in texts) or JOINT in "".join(texts)
 
 
+def test_the_extract_of_a_text_without_blanks_holds_whole_sentences_of_it():
+    """Chinese and Japanese end sentences by marks of their own; a longer one is cut where there is room for no more."""
+    text = (
+        "我们决定五月十五日出发，不再改时间。" * 3
+        + "航班是HAT136，票价二百五十五美元，请不要选靠窗的座位。"
+        + "旅馆很好" * 90
+        + "。"
+    )
+    card = headlines([TurnText(1, "user", text)], 120)
+    assert "我们决定五月十五日出发，不再改时间。" in card
+    assert "航班是HAT136，票价二百五十五美元，请不要选靠窗的座位。" in card
+    assert headlines([TurnText(1, "user", "旅馆很好" * 90)], 120) == "旅馆很好" * 30
+
+
 def test_strings_that_must_survive_are_salient_and_plain_words_are_not():
     text = "send it to mia.li3818@example.com by 2024-05-20 for $1,200.50, not later, says Caroline of the house"
     assert marked(text).split() == ["mia.li3818@example.com", "2024-05-20", "$1,200.50", "not", "Caroline"]

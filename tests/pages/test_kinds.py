@@ -52,6 +52,7 @@ values = st.recursive(
         ("x" * 100, "xxx⟨×100⟩"),
         ("retry\n" * 12, "retry⟨×12⟩"),
         ("a\r\nb\n \n\n c", "a↵b¶›c"),
+        ('```\r\nx = `a`\r\n```\r\n{"a": "b"}', "`↵x = `a`↵`↵{a:b}"),
         ('```python\nx = {"a": "b"}\n```', '`python↵x = {"a": "b"}↵`'),
     ],
 )

@@ -26,6 +26,7 @@ anything = st.text(st.characters(exclude_categories=()), max_size=300)
         ("lone \ud800", "lone ⟨U+D800⟩"),
         ("你好", "⟨U+4F60⟩⟨U+597D⟩"),
         ("no\u00a0break", "no break"),
+        ("at 10:30\u202fAM, 5\u2009km", "at 10:30 AM, 5 km"),
         ("e\u0301", "é"),
         ("\0" * 900, "⟨U+0000×900⟩"),
         ("x" + "\u0315" * 40, "x\u0315\u0315⟨+38 marks⟩"),
