@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from optical_memory import OpticalMemory
-from tests.web.conftest import POSTING, THREAD
+from tests.web.conftest import BUDGET, MODEL, POSTING, THREAD
 
 
 def test_no_database_tells_how_to_make_one(tmp_path, view):
@@ -104,3 +104,17 @@ def test_a_thread_that_is_forgotten_by_others_is_gone_at_once(client, memory):
     assert client.get("/t/harbour").status_code == 404
     assert client.get("/t/harbour/call").status_code == 404
     assert client.get("/t/harbour/turn/5/clear.0.png").status_code == 404
+
+
+def test_a_new_thread_under_the_name_of_a_forgotten_one_is_not_taken_for_it(tmp_path, view):
+    """Not a word of the old one is shown, nor its sum, though as much was written to both."""
+    with OpticalMemory(tmp_path / "again.db", model=MODEL, budget=BUDGET) as memory:
+        memory.remember("again", [("user", "The harbour has twelve crates. " * 20)])
+        client = view(tmp_path / "again.db")
+        before = client.get("/t/again/call.json").json()
+        memory.forget("again")
+        memory.remember("again", [("user", "Hello.")])
+        after = client.get("/t/again/call.json").json()
+        assert after["messages"] == memory.context("again", dry_run=True).to_openai()
+    assert "harbour" in str(before["messages"])
+    assert after["text_tokens"] < before["text_tokens"]
