@@ -269,8 +269,7 @@ class Lookout:
     def doomed(self, thread: str, numbers: Iterable[int] | None) -> dict[str, Any]:
         """What would go, and where copies of it may live; None is the whole thread."""
         memory = self.desk.memory(thread)
-        asked = range(1, looking.length(memory, thread) + 1) if numbers is None else numbers
-        turns = looking.doomed(memory, thread, asked, None)
+        turns = looking.doomed(memory, thread, numbers, None)
         if not turns:
             raise NotFoundError(f"thread {thread!r} holds no such turns")
         going = memory.forget(thread, turns=None if numbers is None else turns, dry_run=True)
