@@ -22,6 +22,7 @@ from optical_memory.inspection.saving import SaveError, folder, write
 
 if TYPE_CHECKING:
     from optical_memory.memory import OpticalMemory
+    from optical_memory.messages import Message
     from optical_memory.storage import Reader
 
 FORMAT = "optical-memory thread"
@@ -104,9 +105,7 @@ def _write_lines(file: Path, lines: Iterator[dict[str, Any]]) -> str:
 
 def _messages(reader: Reader, thread: str) -> Iterator[dict[str, Any]]:
     """The conversation as it stands, in OpenAI's chat form; of what was forgotten nothing."""
-    from langchain_core.messages import convert_to_openai_messages
-
-    from optical_memory.messages import as_langchain, from_stored
+    from optical_memory.messages import from_stored
 
     row = reader.thread(thread)
     path = reader.path(row) if row else ()
@@ -116,8 +115,22 @@ def _messages(reader: Reader, thread: str) -> Iterator[dict[str, Any]]:
         for turn in turns:
             more = {"created_at": turn.created_at.isoformat()} if turn.created_at else {}
             for message in stored[turn.id]:
-                given: Any = convert_to_openai_messages(as_langchain(from_stored(message.form, message.data)))
+                given = _openai(from_stored(message.form, message.data))
                 yield given | ({"id": message.external_id} if message.external_id else {}) | more
+
+
+def _openai(message: Message) -> dict[str, Any]:
+    """A message in OpenAI's form; by its words alone where it holds a block that has no form there: the rows keep it whole."""
+    from langchain_core.messages import convert_to_openai_messages
+
+    from optical_memory.messages import as_langchain
+
+    told = as_langchain(message)
+    try:
+        given: Any = convert_to_openai_messages(told)
+    except (KeyError, TypeError, ValueError):
+        given = convert_to_openai_messages(told.model_copy(update={"content": message.text}))
+    return dict(given)
 
 
 # --------------------------------------------------------------------------------------------- in
@@ -147,13 +160,14 @@ def _manifest(place: Path) -> dict[str, Any]:
     try:
         told = json.loads((place / MANIFEST).read_bytes())
         known = told["format"] == FORMAT and isinstance(told["files"], dict) and told["thread"]
+        newer = told["version"] != VERSION or told["schema"] not in REVISIONS
     except (OSError, ValueError, KeyError, TypeError):
         known = False
     if not known:
         raise TranscriptError(
             "is no exported thread: give a folder that `optical-memory export` wrote", file=str(place)
         )
-    if told["version"] != VERSION or told["schema"] not in REVISIONS:
+    if newer:
         raise SchemaError(str(told["schema"]), HEAD, "pip install --upgrade optical-memory")
     return dict(told)
 

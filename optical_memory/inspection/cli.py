@@ -303,6 +303,8 @@ def page(
     """Show one page: size, tier, tokens; write it as PNG with -o."""
     from optical_memory.inspection import looking, tables
 
+    if json and out == "-":
+        raise ConfigError("--json and -o - do not go together: stdout holds the document or the picture")
     if tier and after is not None:
         raise ConfigError("--tier and --after do not go together: in so many turns the schedule says which tier it is")
     looking.drawn(tier)
@@ -313,13 +315,13 @@ def page(
         else:
             found = looking.page(memory, thread, number, tier)
             report = looking.page_report(found)
-    if out is None:
-        output.show(report, json, tables.pages if after is None else tables.later)
-    elif part > len(found):
+    if out is not None and part > len(found):
         what = f"--part 1 to {len(found)}" if found else "a smaller --after: what is left then are words"
         raise opening.NotFoundError(f"page {number} has no image {part}: pass {what}")
-    else:
+    if out is not None:
         _write_page(out, found[part - 1])
+    if out is None or json:
+        output.show(report, json, tables.pages if after is None else tables.later)
 
 
 def _write_page(out: str, page: Page) -> None:
@@ -336,7 +338,9 @@ def _write_page(out: str, page: Page) -> None:
 
 @app.command()
 def search(
-    text: Annotated[str, typer.Argument(help='Words; "a phrase", a prefix* and turn ranges such as 3-7 work too.')],
+    text: Annotated[
+        str, typer.Argument(help='Words; "a phrase", a prefix* and, with --thread, turns such as 3-7 work too.')
+    ],
     thread: OnlyThread = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
     readable: Annotated[
@@ -603,7 +607,7 @@ def _doomed(memory: OpticalMemory, thread: str, turns: str | None, before: datet
         return None
     from optical_memory.inspection.looking import doomed, length
 
-    numbers = turn_numbers(turns, length(memory, thread)) if turns else ()
+    numbers = turn_numbers(turns, length(memory, thread)) if turns is not None else None
     chosen = doomed(memory, thread, numbers, before)
     if not chosen:
         raise opening.NotFoundError(f"thread {thread!r} holds no such turns: see `optical-memory show`")

@@ -10,6 +10,7 @@ worse than `unread`, because nobody notices it.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -59,8 +60,9 @@ def compare(source: str, read: str) -> Diff:
     readings = _readings(asked, got)
     words = tuple(_word(word, reading) for word, reading in zip(asked, readings, strict=True))
     kept = sum(kind == "kept" for _, kind, _ in words)
-    spans = [m.span() for m in matches]
-    fates = tuple((s, _fate(s, truth, spans, readings, found)) for s in exact_strings(truth))
+    starts, ends, solid = [m.start() for m in matches], [m.end() for m in matches], _solid(found)
+    offers = {s: list(_offers(s, truth, starts, ends, readings)) for s in exact_strings(truth)}
+    fates = tuple((string, _fate(_solid(string), offered, solid)) for string, offered in offers.items())
     return Diff(words, kept / len(words) if words else 1.0, fates)
 
 
@@ -164,26 +166,24 @@ def _between(asked: Sequence[str], got: Sequence[str]) -> list[str | None]:
 # --------------------------------------------------------------------------------------------- exact strings
 
 
-def _fate(
-    string: str, truth: str, spans: Sequence[tuple[int, int]], readings: Sequence[str | None], found: str
-) -> Fate:
-    """What became of an exact string at the place where it was read best."""
-    asked = _solid(string)
-    if len(asked) >= SURE and asked in _solid(found):
+def _fate(asked: str, offered: Sequence[str], found: str) -> Fate:
+    """What became of an exact string at the place where it was read best; all of it without blanks."""
+    if len(asked) >= SURE and asked in found:
         return "right"
-    offered = list(_offers(string, truth, spans, readings))
     if any(asked in offer for offer in offered):
         return "right"
     silent = all("\ufffd" in offer or len(offer) < OFFERED * len(asked) for offer in offered)
     return "unread" if silent else "wrong"
 
 
-def _offers(string: str, truth: str, spans: Sequence[tuple[int, int]], readings: Sequence[str | None]) -> Iterator[str]:
-    """What was read, without blanks, wherever the string stands in the source."""
+def _offers(
+    string: str, truth: str, starts: Sequence[int], ends: Sequence[int], readings: Sequence[str | None]
+) -> Iterator[str]:
+    """What was read, without blanks, wherever the string stands in the source; words there are found by their places."""
     at = truth.find(string)
     while at >= 0:
-        over = [n for n, (first, last) in enumerate(spans) if first < at + len(string) and last > at]
-        yield _solid("".join(readings[n] or "" for n in over))
+        over = readings[bisect_right(ends, at) : bisect_left(starts, at + len(string))]
+        yield _solid("".join(reading or "" for reading in over))
         at = truth.find(string, at + len(string))
 
 

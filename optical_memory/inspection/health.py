@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optical_memory.errors import OpticalMemoryError
+from optical_memory.inspection.looking import moment
 
 if TYPE_CHECKING:
     from optical_memory.storage import Store
@@ -59,7 +60,7 @@ def report(url: str) -> dict[str, Any]:
                 "rapidocr": find_spec("rapidocr_onnxruntime") is not None,
             },
             "encoding": f"{sys.stdout.encoding}, file names {sys.getfilesystemencoding()}",
-            "clock": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "clock": moment(datetime.now(UTC)),
             "sqlite": sqlite3.sqlite_version,
             "sqlite_search": _search(),
             "sqlite_wal_reset_bug": f"{'present, guarded by a lock file' if has_wal_reset_bug() else 'fixed'}",
@@ -120,7 +121,7 @@ def _state(store: Store) -> dict[str, Any]:
         found = care.file_state(reader)
     last = newest[0].touched_at or newest[0].created_at if newest else None
     ahead = (last - datetime.now(UTC)).total_seconds() if last else 0
-    said = {"newest_use": last.isoformat(timespec="seconds") if last else None}
+    said = {"newest_use": moment(last)}
     return (
         found
         | said

@@ -156,12 +156,14 @@ def _turn(turn: Turn | TurnRow, tier: str | None, tokens: int) -> dict[str, Any]
     }
 
 
-def doomed(memory: OpticalMemory, thread: str, turns: Iterable[int], before: datetime | None) -> list[int]:
-    """Of these turns and those from before a time, the numbers that are in the thread and not forgotten yet."""
+def doomed(memory: OpticalMemory, thread: str, turns: Iterable[int] | None, before: datetime | None) -> list[int]:
+    """Of these turns, or of all where none are named, those from before a time that are not forgotten yet: their numbers."""
     with memory.store.read() as reader:
         row = reader.thread(thread)
         path = reader.path(row) if row else ()
-        wanted = set(turns) | set(reader.before(path, before) if before else ())
+        wanted = set(turns if turns is not None else range(1, (row.length if row else 0) + 1))
+        if before is not None:
+            wanted &= set(reader.before(path, before))
         rows = [t for first, last in ranges(sorted(wanted)) for t in reader.turns(path, first, last)]
     return [t.number for t in rows if t.role != "forgotten"]
 

@@ -177,9 +177,20 @@ def stored_settings(memory: OpticalMemory, thread: str) -> dict[str, Any]:
     kept = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None and k != "strict"}
     if str(kept.get("schedule", "")).startswith("callable "):
         note(f"note: the schedule of this thread is a {kept.pop('schedule')} and not stored: the default stands in")
-    if "profile" in kept and not Path(str(kept["profile"])).exists():
-        note(f"note: the profile of this thread is not here ({kept.pop('profile')}): the tables stand in")
+    if "profile" in kept:
+        _without_a_useless_profile(kept)
     return kept
+
+
+def _without_a_useless_profile(kept: dict[str, Any]) -> None:
+    """Takes a profile away that is not here or cannot be read: one thread's file must not hide the thread, nor the others."""
+    from optical_memory.readers import load
+
+    try:
+        load(str(kept["profile"]))
+    except errors.ConfigError as error:
+        note(f"note: the tables stand in for the profile of this thread: {error}")
+        del kept["profile"]
 
 
 def confirmed(what: str, yes: bool, ask: Callable[[str], bool]) -> None:

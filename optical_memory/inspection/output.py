@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 PIPED_WIDTH = 160  # columns of a table that goes to a file or another program
+LEAST = 18  # columns that are left to `rest` on a narrow terminal, which cuts at its right edge instead
 COLOURS = {
     "text": "green",
     "current": "bright_green",
@@ -145,23 +146,27 @@ def show_rows(rows: Iterable[Any], json_wanted: bool, lines_wanted: bool, draw: 
 
 
 def table(columns: Mapping[str, str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """A table; each column is `left`, `right`, or `rest` (takes the room that is left, cut with …)."""
+    """A table; each column is `left`, `right`, or `rest` (takes the room that is left, `LEAST` of it at least, cut with …)."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
+    lines = [[c if isinstance(c, Text) else Text(safe(c), no_wrap=True, overflow="ellipsis") for c in r] for r in rows]
     made = Table(
         box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False, show_edge=False
     )
-    for name, kind in columns.items():
+    for place, (name, kind) in enumerate(columns.items()):
+        longest = max((cell_len(line[place].plain) for line in lines), default=0)
         made.add_column(
             Text(name),
             justify="right" if kind == "right" else "left",
             no_wrap=kind != "rest",
             overflow="ellipsis",
+            min_width=min(LEAST, longest) if kind == "rest" else None,
         )
-    for row in rows:
-        made.add_row(*(c if isinstance(c, Text) else Text(safe(c), no_wrap=True, overflow="ellipsis") for c in row))
+    for line in lines:
+        made.add_row(*line)
     return made
 
 

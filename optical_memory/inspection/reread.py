@@ -10,6 +10,7 @@ import optical_memory.inspection.diffs as diffs
 import optical_memory.inspection.looking as looking
 from optical_memory.errors import MissingExtraError
 from optical_memory.inspection.opening import NotFoundError
+from optical_memory.planning.context import Plan
 from optical_memory.planning.tiers import DRAWN
 
 if TYPE_CHECKING:
@@ -60,10 +61,7 @@ def stretches(memory: OpticalMemory, thread: str, first: int, last: int, tier: s
     turns = {t.number: t for t in memory.turns(thread, first=first, last=last)}
     if not turns:
         raise NotFoundError(f"thread {thread!r} has no turn {first}: see `optical-memory show`")
-    cards = {
-        s.turns: s.text or "" for s in memory.context(thread, dry_run=True).segments if s.kind == "card" and s.turns
-    }
-    found, number = [], min(turns)
+    cards, found, number = _cards(memory, thread), list[Stretch](), min(turns)
     while number <= max(turns):
         pages = tuple(looking.page_of(memory, thread, number, tier))
         span = pages[0].turns if pages else _span(number, cards)
@@ -72,6 +70,17 @@ def stretches(memory: OpticalMemory, thread: str, first: int, last: int, tier: s
         found.append(replace(_stretch(rows, span, pages, cards), scripts=scripts))
         number = span[1] + 1
     return found
+
+
+def _cards(memory: OpticalMemory, thread: str) -> dict[tuple[int, int], str]:
+    """What the cards of the plan in force say, by their turns; those of a step that is due are not shown yet."""
+    from optical_memory.memory.state import plan_key
+
+    with memory.store.read() as reader:
+        row = reader.thread(thread)
+        standing = reader.plan(reader.path(row), plan_key(memory.settings())) if row else None
+    plan = Plan.from_json(standing.body) if standing else Plan()
+    return {s.turns: s.text or "" for s in plan.segments if s.kind == "card" and s.turns}
 
 
 def _scripts(memory: OpticalMemory, thread: str, number: int, tier: str | None) -> str:

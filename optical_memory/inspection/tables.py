@@ -19,12 +19,12 @@ def day(at: str | None) -> str:
 
 
 def threads(rows: Sequence[Row]) -> None:
-    """A line for each thread, and for each of its branches where they were asked for."""
+    """A line for each thread (tokens as text, the day on which it was made), and for its branches where they were asked for."""
     out = console()
     columns = {
         "thread": "rest",
         "turns": "right",
-        "text tokens": "right",
+        "tokens": "right",
         "branches": "right",
         "made": "left",
         "last used": "left",
@@ -35,7 +35,7 @@ def threads(rows: Sequence[Row]) -> None:
             number(r["turns"]),
             number(r["tokens"]) if r["tokens"] is not None else "-",
             r["branch_count"],
-            day(r["created_at"]),
+            day(r["created_at"])[:10],
             day(r["touched_at"]),
         )
         for r in rows

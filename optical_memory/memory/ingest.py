@@ -383,13 +383,20 @@ def _first_time(messages: Sequence[Message]) -> datetime | None:
     return next((m.created_at for m in messages if m.created_at), None)
 
 
+def _head(payload: str) -> bytes:
+    """The first bytes of what base64 says; none where it is no base64, which a file of anybody's may hold."""
+    start = payload[:87_380]
+    try:
+        return base64.b64decode(start + "=" * (-len(start) % 4))
+    except ValueError:
+        return b""
+
+
 def _attachments(messages: Sequence[Message]) -> list[dict[str, Any]] | None:
     """Kind and size in pixels of what is attached: all that counting needs. Bytes are never decoded, only headers read."""
     found = []
     for file in (a for m in messages for a in m.attachments):
-        head = (
-            base64.b64decode(file.payload[:87_380] + "=" * (-len(file.payload[:87_380]) % 4)) if file.payload else b""
-        )
+        head = _head(file.payload or "")
         size = image_size(head) if file.kind == "image" and head else None
         found.append(
             {

@@ -61,10 +61,10 @@ class Asked:
     upto: int | None = None
     mine: Mine = field(default_factory=dict)
 
-    def key(self, length: int) -> tuple[Any, ...]:
-        """Contexts with the same key are equal as long as the thread, `length` turns long, does not change."""
+    def key(self, row: ThreadRow) -> tuple[Any, ...]:
+        """Contexts with the same key are equal as long as the thread does not change; its name may come again, its id never."""
         how = (plan_key(self.settings), self.settings.profile.vision)
-        return self.thread, *how, self.query, self.reserved, self.dry, self.upto or length
+        return row.id, *how, self.query, self.reserved, self.dry, self.upto or row.length
 
     def kept(self, length: int) -> bool:
         """Is a plan that is made for it stored? Not for a preview, nor for a part of the thread."""
@@ -132,7 +132,7 @@ class Maker:
             row = reader.thread(asked.thread)
         if row is None:
             return None
-        found = self._contexts.get(asked.key(row.length), row.version, asked.mine)
+        found = self._contexts.get(asked.key(row), row.version, asked.mine)
         if found is None or found.tokens + asked.reserved + self.books.margin(asked.settings) > asked.settings.budget:
             return None  # too large is what was made before bills came in that are higher than predicted
         if last is not None:
@@ -231,7 +231,7 @@ class Maker:
         if found is not None and kept and not self._keep_recollection(view, found, looked_at):
             return None
         if found is None and view.proposal is None:
-            self._contexts.put(asked.key(view.row.length), view.row.version, made, asked.mine)
+            self._contexts.put(asked.key(view.row), view.row.version, made, asked.mine)
         return made
 
     def _keep_recollection(self, view: View, found: recollect.Recollection, looked_at: ThreadRow | None) -> bool:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from optical_memory import HashMismatchError, OpticalMemory, SchemaError, StoreError, TranscriptError
 from optical_memory.inspection.archive import export, restore
-from tests.inspection.conftest import BUDGET, MODEL, Command, talk
+from tests.inspection.conftest import BUDGET, MODEL, Command, talk, write_lines
 
 Told = Callable[..., Any]
 SMALL: dict[str, Any] = {"model": MODEL, "budget": 2_000, "keep": ("turns", 2)}
@@ -133,6 +133,42 @@ def test_the_messages_alone_are_a_transcript(harbour: str, run: Command, told: T
     run("export", harbour, tmp_path / "out")
     assert run("import", tmp_path / "out" / "messages.jsonl", "--thread", "plain").exit_code == 0
     assert [r["text"] for r in told("show", "plain")] == [r["text"] for r in told("show", harbour)]
+
+
+def test_a_block_that_has_no_form_there_stops_no_export(run: Command, told: Told, tmp_path: Path) -> None:
+    """Its message is told by its words, beside its calls; its rows have it as it came, and it comes back."""
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    odd: list[dict[str, Any]] = [
+        {"role": "user", "content": [{"text": "no type"}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "text", "text": "I look"}, {"type": "image_url"}],
+            "tool_calls": [call],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": [{"type": "text"}]},
+    ]
+    run("import", write_lines(tmp_path / "odd.jsonl", odd))
+    told("export", "odd", tmp_path / "out")
+    lines = [json.loads(line) for line in (tmp_path / "out" / "messages.jsonl").read_text().splitlines()]
+    assert [line["role"] for line in lines] == ["user", "assistant", "tool"]
+    assert "I look" in lines[1]["content"]
+    assert [c["id"] for c in lines[1]["tool_calls"]] == [lines[2]["tool_call_id"]] == ["c"]
+    assert run("import", tmp_path / "out", "--thread", "again").exit_code == 0
+    assert told("show", "again") == told("show", "odd")
+    assert run("import", tmp_path / "out" / "messages.jsonl", "--thread", "words").exit_code == 0
+
+
+@pytest.mark.parametrize("key", ["format", "version", "schema", "thread", "files"])
+def test_a_manifest_that_lacks_something_is_no_manifest(harbour: str, run: Command, tmp_path: Path, key: str) -> None:
+    """Whichever key it is, the folder is refused in words, and the next one still comes in."""
+    for name in ("bad", "good"):
+        run("export", harbour, tmp_path / name)
+    manifest = tmp_path / "bad" / "manifest.json"
+    manifest.write_text(json.dumps({k: v for k, v in json.loads(manifest.read_text()).items() if k != key}))
+    done = run("import", tmp_path / "bad", tmp_path / "good", "--thread", "copy")
+    assert done.exit_code == 1
+    assert "is no exported thread" in done.stderr
+    assert "thread copy" in done.stdout
 
 
 def test_nothing_is_written_over(harbour: str, run: Command, tmp_path: Path) -> None:

@@ -83,6 +83,15 @@ def test_forgetting_by_date_takes_what_is_older(run: Command, told: Told, harbou
     assert "forgotten" not in {r["role"] for r in told("show", "harbour", "--turns", "25-60")}
 
 
+def test_turns_and_a_date_narrow_each_other(run: Command, told: Told, harbour: str) -> None:
+    """Each of them says "only": what is forgotten was asked for by both, never more."""
+    said = run("forget", harbour, "--turns", "20-30", "--before", "2026-01-02", "--dry-run")
+    assert "5 turns (20-24;" in said.stdout
+    assert run("forget", harbour, "--turns", "50", "--before", "2026-01-02", "--yes").exit_code == 3
+    run("forget", harbour, "--turns", "20-30", "--before", "2026-01-02", "--yes")
+    assert [t["turn"] for t in told("show", harbour) if t["role"] == "forgotten"] == [20, 21, 22, 23, 24]
+
+
 def test_a_dry_run_of_forget_says_what_would_go_and_leaves_it(run: Command, told: Told, harbour: str) -> None:
     """Turn numbers and words are named; nothing is asked, nothing goes."""
     result = run("forget", "harbour", "--turns", "1,4-6", "--dry-run")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.inspection.diffs import compare, drawn
+from optical_memory.inspection.diffs import by_part, compare, drawn
 
 TEXT = st.text(alphabet="ab c,.-12\n⟨⟩?↵é語", max_size=80)
 
@@ -102,3 +103,12 @@ def test_a_text_read_as_it_stands_loses_nothing(text: str) -> None:
     """Reading back the text itself keeps all that can be kept."""
     found = compare(text, text)
     assert all(state == "kept" or "\ufffd" in word for word, state, _ in found.words)
+
+
+def test_a_page_of_very_many_turns_is_compared_in_seconds() -> None:
+    """Each exact string is looked for at its own place, not in every word of the page: the time grows with the page alone."""
+    turns = [f"Report {n * 7919 % 10_007} of crate CR-{n:05d} weighs {n % 97} kg, " * 3 for n in range(1_200)]
+    began = time.process_time()
+    parts = by_part(turns, "\n".join(turns))
+    assert time.process_time() - began < 8
+    assert {fate for part in parts for _, fate in part.exact} == {"right"}

@@ -93,3 +93,17 @@ def test_a_byte_order_mark_is_no_part_of_the_text(run: Command, tmp_path: Path) 
     file = tmp_path / "bom.jsonl"
     file.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n")
     assert run("import", file).exit_code == 0
+
+
+@pytest.mark.parametrize("data", ["é", "a", "abcde", "%%%%", ""])
+def test_an_image_of_no_base64_comes_in_as_it_is(
+    run: Command, told: Callable[..., Any], tmp_path: Path, data: str
+) -> None:
+    """Nobody can open it, and that is no reason to lose the conversation round it."""
+    odd = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+    file = write_lines(tmp_path / "odd.jsonl", [{"role": "user", "content": [odd]}, *talk(3)])
+    result = run("import", file)
+    assert result.exit_code == 0, result.exception
+    assert [t["turn"] for t in told("show", "odd")] == [1, 2, 3, 4]
+    for command in (["context", "odd"], ["explain", "odd"], ["export", "odd", tmp_path / "out"]):
+        assert run(*command).exit_code == 0, command

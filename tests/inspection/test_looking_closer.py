@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from optical_memory import OpticalMemory
+from optical_memory import OpticalMemory, staircase
 from optical_memory.inspection import ageing, looking, reread
 from optical_memory.pages import scripts_at_hand
 from optical_memory.planning.tiers import TIERS
@@ -51,6 +51,20 @@ def test_diff_of_text_keeps_every_word(harbour: str, told: Told) -> None:
     assert found["reader"] is None
     assert found["sum"]["words"]["changed"] == found["sum"]["words"]["lost"] == found["sum"]["unread_turns"] == 0
     assert found["sum"]["words"]["kept"] > 0
+
+
+def test_diff_does_not_go_ahead_of_the_step_that_is_due(tmp_path: Path) -> None:
+    """A turn is compared as `show` lists it: text before the step that makes a card of it, the card's words after it."""
+    soon = staircase(card=("turns", 9))
+    with OpticalMemory(tmp_path / "m.db", model=MODEL, budget=BUDGET, schedule=soon, keep=("turns", 4)) as memory:
+        memory.remember("port", talk(60))
+        for tier in ("text", "card"):
+            assert tier in {t.tier for t in memory.turns("port")}
+            found = reread.stretches(memory, "port", 1, 60, None)
+            held = {n: s.tier for s in found for n in s.shown}
+            assert held == {t.number: t.tier for t in memory.turns("port") if t.number in held}
+            assert all(s.words for s in found if s.tier == "card")
+            memory.step("port")
 
 
 def test_diff_says_what_a_reader_did_not_recover(harbour: str, database: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +17,7 @@ import pytest
 from optical_memory import OpticalMemory
 from optical_memory.inspection import looking, output
 from tests.inspection.conftest import BUDGET, MODEL, Command, talk, write_lines
+from tests.inspection.test_changing import at_a_terminal
 
 Told = Callable[..., Any]
 READS = {
@@ -89,6 +91,21 @@ def test_tables_for_people_have_no_colour_in_a_pipe(harbour: str, run: Command, 
     """No escape sequence reaches a file or another program."""
     for arguments, _ in READS.values():
         assert "\x1b" not in run(*with_page(arguments, page)).stdout
+
+
+def test_names_are_told_apart_on_a_terminal_of_80_columns(
+    run: Command, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The beginning of a name is no name: dates and figures leave it room, and nothing is as wide as a terminal by itself."""
+    names = [f"conversation-{n:03d}" for n in range(3)]
+    run("import", *(write_lines(tmp_path / f"{name}.jsonl", talk(3)) for name in names))
+    monkeypatch.setenv("COLUMNS", "80")
+    code, shown = at_a_terminal(["threads", "--db", str(database)], "")
+    assert code == 0
+    assert all(name in shown for name in names)
+    assert "last used" in shown
+    widths = [len(line.rstrip()) for line in run("threads").stdout.splitlines()]
+    assert max(widths) < 80
 
 
 def test_show_tells_how_each_turn_is_held(harbour: str, told: Told) -> None:
@@ -189,6 +206,17 @@ def test_a_page_is_written_as_png(harbour: str, run: Command, told: Told, tmp_pa
     assert run("page", "harbour", page, "--tier", "clear", "-o", "-").stdout_bytes == png
 
 
+def test_what_is_told_of_a_page_is_told_beside_its_picture_too(
+    harbour: str, run: Command, told: Told, tmp_path: Path, page: int
+) -> None:
+    """--json is one document whether the PNG is written to a file or not; both on stdout is refused."""
+    assert told("page", harbour, page, "-o", tmp_path / "p.png") == told("page", harbour, page)
+    assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+    both = run("page", harbour, page, "-o", "-", "--json")
+    assert both.exit_code == 2
+    assert "do not go together" in both.stderr
+
+
 def test_search_goes_through_all_threads_or_one(harbour: str, run: Command, told: Told, tmp_path: Path) -> None:
     """A hit names its thread; --thread keeps to one."""
     run("import", write_lines(tmp_path / "quay.jsonl", talk(6)))
@@ -224,3 +252,10 @@ def test_doctor_tells_versions_with_and_without_a_database(run: Command, tmp_pat
     assert found["exists"] is False
     assert found["packages"]["sqlalchemy"] != "missing"
     assert not list(tmp_path.glob("*.db"))
+
+
+def test_every_time_is_told_in_one_form(harbour: str, told: Told) -> None:
+    """ISO, UTC, with a Z: a program reads them all alike."""
+    doctor, (thread,) = told("doctor"), told("threads")
+    times = [doctor["clock"], doctor["newest_use"], thread["touched_at"], thread["created_at"]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", at) for at in times), times

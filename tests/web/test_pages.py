@@ -142,6 +142,20 @@ def test_the_next_call_can_be_previewed_for_another_model(client, memory):
     assert client.get("/t/harbour/call", params={"budget": "100"}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "block",
+    [{"text": "of no type"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,abc"}}],
+)
+def test_a_block_that_nobody_can_open_does_not_stop_the_page(tmp_path, view, block):
+    """What an agent's own message brings along is named, whatever it is; the rest of the call is shown."""
+    with OpticalMemory(tmp_path / "odd.db", model=MODEL, budget=BUDGET) as memory:
+        memory.remember("odd", [{"role": "user", "content": [block, {"type": "text", "text": "What is this?"}]}])
+    answer = view(tmp_path / "odd.db").get("/t/odd/call")
+    assert answer.status_code == 200
+    assert "not opened here" in answer.text
+    assert "What is this?" in answer.text
+
+
 def test_what_a_model_cannot_read_is_told(client, memory):
     """Every turn behind a handle is named, and every exact string that only a picture carries is one of its page."""
     told = client.get("/t/harbour/fading.json").json()

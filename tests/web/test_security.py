@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from typer.testing import CliRunner
 
 from optical_memory.errors import ConfigError
+from optical_memory.inspection.cli import app
 from optical_memory.inspection.web import make_app
 from optical_memory.inspection.web.security import HEADERS
 from optical_memory.inspection.web.serve import bound, names
@@ -172,7 +174,28 @@ def test_it_listens_on_this_machine_under_its_own_names():
         assert taken[0] == "127.0.0.1"
         with pytest.raises(ConfigError, match=f"{taken[1]}.*--port"):
             bound("127.0.0.1", taken[1])
-    assert names("127.0.0.1", 80) == {"127.0.0.1:80", "localhost:80", "[::1]:80"}
-    assert names("192.0.2.1", 80) == {"192.0.2.1:80"}
-    assert names("0.0.0.0", 80) >= {"localhost:80", f"{socket.gethostname()}:80"}
-    assert "0.0.0.0:80" not in names("0.0.0.0", 80)
+    assert names("127.0.0.1", 81) == {"127.0.0.1:81", "localhost:81", "[::1]:81"}
+    assert names("192.0.2.1", 81) == {"192.0.2.1:81"}
+    assert names("0.0.0.0", 81) >= {"localhost:81", f"{socket.gethostname()}:81"}
+    assert "0.0.0.0:81" not in names("0.0.0.0", 81)
+
+
+def test_at_port_80_it_answers_browsers_which_leave_the_port_out(database):
+    """The address bar and the origin of a change say 127.0.0.1 alone; at another port that name is refused as ever."""
+    gate = make_app(str(database), hosts=names("127.0.0.1", 80), port=80)
+    client = TestClient(gate, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    assert client.get(f"/enter?token={gate.token}").status_code == 200
+    assert client.get("/t/harbour").status_code == 200
+    told = POSTING | {"origin": "http://127.0.0.1"}
+    assert client.post("/t/harbour/pin", headers=told, json={"turns": "1"}).status_code == 200
+    gate.close()
+
+
+@pytest.mark.parametrize("host", ["", "nobody.invalid", "a" * 70, "300.1.1.1", "::1::2"])
+def test_a_host_that_is_none_is_named_as_it_was_given(host):
+    """A sentence with the host and no port that nobody gave; an empty one is not every address of this machine."""
+    done = CliRunner().invoke(app, ["view", "--no-open", "--host", host])
+    assert done.exit_code == 2, done.output
+    assert "None" not in done.stderr
+    assert host in done.stderr.splitlines()[-1]
+    assert "--host" in done.stderr

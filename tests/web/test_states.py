@@ -8,7 +8,9 @@ from contextlib import closing
 import pytest
 
 from optical_memory import OpticalMemory
-from tests.web.conftest import POSTING, THREAD
+from optical_memory.readers import Trial, calibrate
+from tests.readers.knowing import Knowing
+from tests.web.conftest import BUDGET, MODEL, POSTING, THREAD
 
 
 def test_no_database_tells_how_to_make_one(tmp_path, view):
@@ -104,3 +106,36 @@ def test_a_thread_that_is_forgotten_by_others_is_gone_at_once(client, memory):
     assert client.get("/t/harbour").status_code == 404
     assert client.get("/t/harbour/call").status_code == 404
     assert client.get("/t/harbour/turn/5/clear.0.png").status_code == 404
+
+
+def test_a_new_thread_under_the_name_of_a_forgotten_one_is_not_taken_for_it(tmp_path, view):
+    """Not a word of the old one is shown, nor its sum, though as much was written to both."""
+    with OpticalMemory(tmp_path / "again.db", model=MODEL, budget=BUDGET) as memory:
+        memory.remember("again", [("user", "The harbour has twelve crates. " * 20)])
+        client = view(tmp_path / "again.db")
+        before = client.get("/t/again/call.json").json()
+        memory.forget("again")
+        memory.remember("again", [("user", "Hello.")])
+        after = client.get("/t/again/call.json").json()
+        assert after["messages"] == memory.context("again", dry_run=True).to_openai()
+    assert "harbour" in str(before["messages"])
+    assert after["text_tokens"] < before["text_tokens"]
+
+
+@pytest.mark.parametrize("content", ["{broken", "{}", None])
+def test_a_thread_whose_profile_cannot_be_read_hides_neither_itself_nor_others(tmp_path, view, content):
+    """The file of a calibration may be moved or spoilt: the tables stand in, and the thread can still be forgotten."""
+    file, trial = tmp_path / "calibrated.json", Trial(0, (16,), 1)
+    file.write_text(calibrate(Knowing(trial), trial=trial).to_json())
+    with OpticalMemory(tmp_path / "some.db", model=MODEL, budget=BUDGET, profile=file) as memory:
+        memory.remember("spoilt", [("user", "Hello, harbour.")])
+    with OpticalMemory(tmp_path / "some.db", model=MODEL, budget=BUDGET) as memory:
+        memory.remember("sound", [("user", "Hello, harbour.")])
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    client = view(tmp_path / "some.db")
+    assert [t["thread"] for t in client.get("/index.json").json()["threads"]] == ["sound", "spoilt"]
+    assert {h["thread"] for h in client.get("/search.json?q=harbour").json()["hits"]} == {"sound", "spoilt"}
+    assert client.post("/t/spoilt/forget", headers=POSTING, json={"whole": True}).status_code == 200

@@ -149,7 +149,7 @@ class Lookout:
         if look is None:
             return ()
         row = self._row(memory, thread)
-        key = (thread, row.id, span.known.page or row.version, span.known.first, look.name)
+        key = (row.id, span.known.page or row.version, span.known.first, look.name)
         have = self._images.get(key)
         return have if have is not None else self._images.put(key, ageing.images(memory, thread, span, _named(tier)))
 
@@ -192,7 +192,8 @@ class Lookout:
     ) -> Context:
         """The next call as the agent would send it, made by the same function; nothing is written."""
         memory = self.desk.memory(thread)
-        key = (thread, self._row(memory, thread).version, budget, model, reserved)
+        row = self._row(memory, thread)
+        key = (row.id, row.version, budget, model, reserved)  # a name may come again, an id never does
         kept = self._contexts.get(key)
         if kept is not None and time.monotonic() - kept[0] < FRESH:
             return kept[1]
@@ -216,7 +217,8 @@ class Lookout:
 
     def _as_text(self, memory: OpticalMemory, thread: str, model: str | None) -> int:
         """Tokens of the whole thread as text."""
-        key = (thread, self._row(memory, thread).version, model)
+        row = self._row(memory, thread)
+        key = (row.id, row.version, model)
         kept = self._plain.get(key)
         return kept if kept is not None else self._plain.put(key, looking.plain_tokens(memory, thread, model))
 
@@ -267,8 +269,7 @@ class Lookout:
     def doomed(self, thread: str, numbers: Iterable[int] | None) -> dict[str, Any]:
         """What would go, and where copies of it may live; None is the whole thread."""
         memory = self.desk.memory(thread)
-        asked = range(1, looking.length(memory, thread) + 1) if numbers is None else numbers
-        turns = looking.doomed(memory, thread, asked, None)
+        turns = looking.doomed(memory, thread, numbers, None)
         if not turns:
             raise NotFoundError(f"thread {thread!r} holds no such turns")
         going = memory.forget(thread, turns=None if numbers is None else turns, dry_run=True)

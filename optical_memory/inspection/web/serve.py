@@ -26,6 +26,10 @@ def serve(
 
     Raises ConfigError for a host or port that cannot be used, MissingExtraError without the extra `web`.
     """
+    if not host:
+        raise ConfigError(
+            "--host is empty, and would be every address of this machine: give 127.0.0.1, or 0.0.0.0 for all"
+        )
     try:
         import uvicorn
     except ImportError as error:
@@ -75,23 +79,28 @@ def bound(host: str, port: int | None) -> socket.socket:
         try:
             listener.bind((host, tried))
             listener.listen()  # a browser that is quicker than the server waits instead of failing
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, ValueError) as error:  # a name that is none is a ValueError
             listener.close()
             reason = str(error)
         else:
             return listener
-    raise ConfigError(f"cannot listen at {host}:{port}: {reason}; pass another --port or --host")
+    where = host if port is None else f"{_bracketed(host)}:{port}"
+    raise ConfigError(f"cannot listen at {where}: {reason}; pass another --port or --host")
 
 
 def names(host: str, port: int) -> set[str]:
-    """The names with port under which a viewer at this host may be asked: for all addresses, this machine's own names."""
+    """The names with port under which a viewer at this host may be asked: for all addresses, this machine's own names.
+
+    Browsers leave out the port 80.
+    """
     known = {*LOOPBACK} if host in (*LOOPBACK, *EVERYWHERE) else {host}
     if host in EVERYWHERE:
         name = socket.gethostname()
         with contextlib.suppress(OSError):
             known |= {str(found[4][0]) for found in socket.getaddrinfo(name, None)}
         known.add(name)
-    return {f"{_bracketed(name)}:{port}" for name in known}
+    bare = {_bracketed(name) for name in known}
+    return {f"{name}:{port}" for name in bare} | (bare if port == 80 else set())
 
 
 def _bracketed(host: str) -> str:

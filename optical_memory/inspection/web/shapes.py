@@ -97,11 +97,14 @@ def money(usd: float) -> str:
 
 
 def picture(url: str) -> str | None:
-    """The SHA-256 of the PNG in a data URL; None for any other address."""
+    """The SHA-256 of the PNG in a data URL; None for any other address, and for data that nobody can read."""
     head, _, data = url.partition(",")
     if head != "data:image/png;base64":
         return None
-    return hashlib.sha256(base64.b64decode(data)).hexdigest()
+    try:
+        return hashlib.sha256(base64.b64decode(data)).hexdigest()
+    except ValueError:
+        return None
 
 
 # --------------------------------------------------------------------------------------------- bars and rivers

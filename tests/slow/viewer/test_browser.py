@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from optical_memory import OpticalMemory
 from optical_memory.inspection.web.shapes import slug
 from tests.slow.viewer.browsing import entered, press_until, running
-from tests.web.conftest import THREAD
+from tests.web.conftest import BUDGET, MODEL, THREAD
 from tests.web.routes import addresses
 from tests.web.test_hostile import NAME
 
@@ -46,6 +47,22 @@ def test_every_pane_is_sound_and_accessible(browser, shared, scheme, width):
             assert window.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert serious == []
         window.clean()
+
+
+def test_large_figures_stay_in_their_row_on_a_small_screen(browser, tmp_path):
+    """What is too much for one line goes on in the next; neither a figure nor the river reaches beyond the others."""
+    with OpticalMemory(tmp_path / "long.db", model=MODEL, budget=BUDGET) as memory:
+        memory.remember("long", [("user", f"{n} " + "word " * 100) for n in range(1_200)])
+        memory.remember("short", [("user", "hello")])
+    small = {"viewport": {"width": 360, "height": 800}}
+    with running(tmp_path / "long.db") as viewer, entered(browser, viewer, **small) as window:
+        window.go("/")
+        rows = window.page.locator(".threads .row")
+        rights = {round(b["x"] + b["width"]) for b in (r.bounding_box() for r in rows.locator(".river").all())}
+        assert len(rights) == 1
+        ends = [b["x"] + b["width"] for b in (r.bounding_box() for r in rows.locator(".n").all())]
+        assert len(ends) == 6
+        assert max(ends) <= max(rights) + 1
 
 
 def test_a_page_is_shown_at_its_true_pixels(looking):
