@@ -168,7 +168,8 @@ def _say_imported(done: Sequence[dict[str, Any]]) -> None:
     for item in done:
         if not item["error"]:
             output.say(
-                f"{output.safe(item['file'])}: {item['messages']:,} messages, {item['new_turns']:,} new turns "
+                f"{output.safe(item['file'])}: {output.many(item['messages'], 'message')}, "
+                f"{output.many(item['new_turns'], 'new turn')} "
                 f"in thread {output.safe(item['thread'])} ({item['turns']:,} in all)"
             )
 
@@ -337,7 +338,9 @@ def _write_page(out: str, page: Page) -> None:
 
 @app.command()
 def search(
-    text: Annotated[str, typer.Argument(help='Words; "a phrase", a prefix* and, with --thread, turns such as 3-7 work too.')],
+    text: Annotated[
+        str, typer.Argument(help='Words; "a phrase", a prefix* and, with --thread, turns such as 3-7 work too.')
+    ],
     thread: OnlyThread = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
     readable: Annotated[
@@ -616,7 +619,7 @@ def _in_words(memory: OpticalMemory, thread: str, chosen: list[int] | None) -> s
     from optical_memory.inspection.looking import length, words_of
 
     if chosen is None:
-        return f"thread {thread!r} with all of its {length(memory, thread)} turns and every branch"
+        return f"thread {thread!r} with all of it, {output.many(length(memory, thread), 'turn')}, and every branch"
     words, lost = words_of(memory, thread, chosen), memory.forget(thread, turns=chosen, dry_run=True).lost
     along = f", and {lost} more that only the same pictures show" if lost else ""
     return f"{_many(chosen, f'; {words:,} words')} of thread {thread!r}{along}"
@@ -627,7 +630,7 @@ def _many(numbers: Sequence[int], more: str = "") -> str:
     from optical_memory.planning.context import ranges
 
     where = ", ".join(output.turn_range(r) for r in ranges(numbers))
-    return f"{len(numbers)} turn{'s' * (len(numbers) > 1)} ({where}{more})"
+    return f"{output.many(len(numbers), 'turn')} ({where}{more})"
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.output as output
 from optical_memory.errors import OpticalMemoryError
-from optical_memory.inspection.output import number, one_line, safe, size, turn_range
+from optical_memory.inspection.output import many, number, one_line, safe, size, turn_range
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -169,7 +169,7 @@ def thread_rich(thread: ThreadInfo) -> RenderableType:
 def _thread(thread: ThreadInfo) -> str:
     branches = f", {thread.branches} branches" if thread.branches > 1 else ""
     used = f", last used {_day(thread.touched_at)}" if thread.touched_at else ""
-    return f"{thread.turns:,} turns, {thread.tokens:,} tokens as text{branches}, made {_day(thread.created_at)}{used}"
+    return f"{many(thread.turns, 'turn')}, {many(thread.tokens, 'token')} as text{branches}, made {_day(thread.created_at)}{used}"
 
 
 # --------------------------------------------------------------------------------------------- a page, a context
@@ -286,7 +286,7 @@ def ledger_rich(ledger: ThreadLedger) -> RenderableType:
 
 
 def _calls(ledger: ThreadLedger) -> str:
-    return f"{ledger.calls:,} calls, {ledger.observed:,} of them with a bill; ${ledger.spent.money:,.4f} spent"
+    return f"{many(ledger.calls, 'call')}, {ledger.observed:,} of them with a bill; ${ledger.spent.money:,.4f} spent"
 
 
 # --------------------------------------------------------------------------------------------- in a log

@@ -140,7 +140,11 @@ def test_a_block_that_has_no_form_there_stops_no_export(run: Command, told: Told
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     odd: list[dict[str, Any]] = [
         {"role": "user", "content": [{"text": "no type"}]},
-        {"role": "assistant", "content": [{"type": "text", "text": "I look"}, {"type": "image_url"}], "tool_calls": [call]},
+        {
+            "role": "assistant",
+            "content": [{"type": "text", "text": "I look"}, {"type": "image_url"}],
+            "tool_calls": [call],
+        },
         {"role": "tool", "tool_call_id": "c", "content": [{"type": "text"}]},
     ]
     run("import", write_lines(tmp_path / "odd.jsonl", odd))

@@ -27,7 +27,9 @@ def serve(
     Raises ConfigError for a host or port that cannot be used, MissingExtraError without the extra `web`.
     """
     if not host:
-        raise ConfigError("--host is empty, and would be every address of this machine: give 127.0.0.1, or 0.0.0.0 for all")
+        raise ConfigError(
+            "--host is empty, and would be every address of this machine: give 127.0.0.1, or 0.0.0.0 for all"
+        )
     try:
         import uvicorn
     except ImportError as error:
