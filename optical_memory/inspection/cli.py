@@ -169,7 +169,8 @@ def _say_imported(done: Sequence[dict[str, Any]]) -> None:
     for item in done:
         if not item["error"]:
             output.say(
-                f"{safe(item['file'])}: {item['messages']:,} messages, {item['new_turns']:,} new turns "
+                f"{safe(item['file'])}: {output.many(item['messages'], 'message')}, "
+                f"{output.many(item['new_turns'], 'new turn')} "
                 f"in thread {safe(item['thread'])} ({item['turns']:,} in all)"
             )
 
@@ -619,7 +620,7 @@ def _in_words(memory: OpticalMemory, thread: str, chosen: list[int] | None) -> s
     from optical_memory.inspection.looking import length, words_of
 
     if chosen is None:
-        return f"thread {thread!r} with all of its {length(memory, thread)} turns and every branch"
+        return f"thread {thread!r} with all of it, {output.many(length(memory, thread), 'turn')}, and every branch"
     words, lost = words_of(memory, thread, chosen), memory.forget(thread, turns=chosen, dry_run=True).lost
     along = f", and {lost} more that only the same pictures show" if lost else ""
     return f"{_many(chosen, f'; {words:,} words')} of thread {thread!r}{along}"
@@ -630,7 +631,7 @@ def _many(numbers: Sequence[int], more: str = "") -> str:
     from optical_memory.planning.context import ranges
 
     where = ", ".join(output.turn_range(r) for r in ranges(numbers))
-    return f"{len(numbers)} turn{'s' * (len(numbers) > 1)} ({where}{more})"
+    return f"{output.many(len(numbers), 'turn')} ({where}{more})"
 
 
 def _moment(text: str | None) -> datetime | None:

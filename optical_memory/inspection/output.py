@@ -60,6 +60,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def many(count: int, noun: str) -> str:
+    """1 turn, 5,000 turns."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def turn_range(turns: Sequence[int] | None) -> str:
     """(3, 7) as 3-7, (3, 3) as 3, None as nothing."""
     if not turns:
@@ -219,6 +224,7 @@ __all__ = [
     "bar",
     "console",
     "forgiving",
+    "many",
     "note",
     "number",
     "say",

@@ -16,6 +16,7 @@ from typing import Any
 
 from optical_memory.cost.profiles import SHARES
 from optical_memory.errors import MissingExtraError
+from optical_memory.inspection.output import many
 from optical_memory.planning.context import READABLE
 from optical_memory.planning.decay import Age, Schedule, Unit
 from optical_memory.planning.tiers import TIERS
@@ -336,7 +337,7 @@ class Bars:
     def readable(turns: Mapping[str, int], shares: Mapping[str, float]) -> Bars:
         """Turns by the tier that shows them, and the share of each tier that is still readable (0 to 1)."""
         shown = [t for t in TIERS if turns.get(t)]
-        said = {t: f"{100 * shares.get(t, 0):.0f} % of {turns[t]:,} turn{'s' * (turns[t] != 1)}" for t in shown}
+        said = {t: f"{100 * shares.get(t, 0):.0f} % of {many(turns[t], 'turn')}" for t in shown}
         return Bars("Readable share by tier", tuple((t, shares.get(t, 0.0), said[t], COLOURS[t]) for t in shown))
 
     def svg(self) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import optical_memory.inspection.output as output
 from optical_memory.errors import OpticalMemoryError
-from optical_memory.inspection.output import number, size, turn_range
+from optical_memory.inspection.output import many, number, size, turn_range
 from optical_memory.memory import Context, OpticalMemory, Page, ThreadInfo, ThreadLedger
 from optical_memory.planning.decay import DecaySchedule
 from optical_memory.shown import one_line, safe
@@ -187,7 +187,7 @@ def _thread_rich(thread: ThreadInfo) -> RenderableType:
 def _thread(thread: ThreadInfo) -> str:
     branches = f", {thread.branches} branches" if thread.branches > 1 else ""
     used = f", last used {_day(thread.touched_at)}" if thread.touched_at else ""
-    return f"{thread.turns:,} turns, {thread.tokens:,} tokens as text{branches}, made {_day(thread.created_at)}{used}"
+    return f"{many(thread.turns, 'turn')}, {many(thread.tokens, 'token')} as text{branches}, made {_day(thread.created_at)}{used}"
 
 
 # --------------------------------------------------------------------------------------------- a page, a context
@@ -312,7 +312,7 @@ def _ledger_rich(ledger: ThreadLedger) -> RenderableType:
 
 
 def _calls(ledger: ThreadLedger) -> str:
-    return f"{ledger.calls:,} calls, {ledger.observed:,} of them with a bill; ${ledger.spent.money:,.4f} spent"
+    return f"{many(ledger.calls, 'call')}, {ledger.observed:,} of them with a bill; ${ledger.spent.money:,.4f} spent"
 
 
 __all__ = ["html", "rich"]

@@ -330,7 +330,7 @@ def ledgers(rows: Sequence[Row]) -> None:
     """For each thread what was spent and what other ways would have cost, then what that stands on."""
     out = console()
     for row in rows:
-        calls = f"{row['calls']:,} call{'s' * (row['calls'] != 1)}, {row['observed']:,} with a bill"
+        calls = f"{output.many(row['calls'], 'call')}, {row['observed']:,} with a bill"
         out.print(output.table(_LEDGER, map(_ledger_line, row["rows"]), f"{one_line(row['thread'], 60)}: {calls}"))
         out.print()
     for line in dict.fromkeys(a for row in rows for a in row["assumptions"]):

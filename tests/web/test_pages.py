@@ -7,9 +7,11 @@ import re
 import time
 
 import pytest
+from typer.testing import CliRunner
 
 from optical_memory import OpticalMemory, staircase
 from optical_memory.inspection import looking
+from optical_memory.inspection.cli import app
 from tests.inspection.conftest import talk
 from tests.web.conftest import BUDGET, MODEL, THREAD
 from tests.web.routes import addresses
@@ -263,6 +265,26 @@ def test_looking_at_everything_changes_nothing(client, database):
             client.get(path)
     assert hashlib.sha256(database.read_bytes()).hexdigest() == before
     assert [f.stat().st_size for f in database.parent.glob("*-wal")] in ([], [0])
+
+
+def test_one_of_a_kind_is_told_as_one(tmp_path, view):
+    """On pages, in a notebook and by the command that brought it in."""
+    (tmp_path / "one.jsonl").write_text('{"role": "user", "content": "hello"}')
+    database = tmp_path / "one.db"
+    said = CliRunner().invoke(app, ["import", str(tmp_path / "one.jsonl"), "--model", MODEL, "--db", str(database)])
+    assert "1 message, 1 new turn in thread one" in said.stdout
+    with OpticalMemory(database, model=MODEL) as memory:
+        memory.project([], thread="one")
+        assert "1 turn, 1 token as text" in memory.threads()[0]._repr_html_()
+        assert "1 call, " in memory.ledger("one")._repr_html_()
+    client = view(database)
+    pages = [client.get(p).text for p in ("/", "/t/one", "/t/one/call", "/t/one/ledger", "/t/one/ask/forget?turns=1")]
+    told = [re.sub(r"<[^>]+>", "", page) for page in pages]
+    assert "1 token as text" in told[0]
+    assert "spent in 1 call," in told[3]
+    assert not [
+        found for page in told for found in re.findall(r"(?<![\d.,])1 (?:turn|token|message|word|segment)s\b", page)
+    ]
 
 
 def test_a_twin_is_quick(client):

@@ -9,6 +9,7 @@ from typing import Any
 import optical_memory.inspection.looking as looking
 from optical_memory.errors import ConfigError
 from optical_memory.inspection.opening import NotFoundError, RefusedError
+from optical_memory.inspection.output import many
 from optical_memory.inspection.web.lookout import Lookout
 from optical_memory.planning.context import ranges
 from optical_memory.planning.tiers import RANK
@@ -65,23 +66,19 @@ def _newest(lookout: Lookout, thread: str) -> Values:
     return dict(found)
 
 
-def _many(count: int) -> str:
-    return f"{count:,} turn{'s' * (count != 1)}"
-
-
 # --------------------------------------------------------------------------------------------- done
 
 
 def _pin(lookout: Lookout, thread: str, turns: Turns, body: Mapping[str, Any]) -> Values:
     with lookout.desk.changing(thread) as memory:
         count = memory.pin(thread, _given(turns))
-    return {"done": f"{_many(count)} pinned; shown as text from the next step on", "count": count}
+    return {"done": f"{many(count, 'turn')} pinned; shown as text from the next step on", "count": count}
 
 
 def _unpin(lookout: Lookout, thread: str, turns: Turns, body: Mapping[str, Any]) -> Values:
     with lookout.desk.changing(thread) as memory:
         count = memory.unpin(thread, _given(turns))
-    return {"done": f"{_many(count)} may fade again", "count": count}
+    return {"done": f"{many(count, 'turn')} may fade again", "count": count}
 
 
 def _forget(lookout: Lookout, thread: str, turns: Turns, body: Mapping[str, Any]) -> Values:
@@ -94,7 +91,8 @@ def _forget(lookout: Lookout, thread: str, turns: Turns, body: Mapping[str, Any]
         gone = memory.forget(thread, turns=turns)
     later = "; another process still reads the old state: it is overwritten when the database is next opened"
     held = later if gone.held else ""
-    words = f"{_many(gone.turns)}, {gone.pages} pages and {gone.images} images are gone from the database{held}"
+    what = f"{many(gone.turns, 'turn')}, {many(gone.pages, 'page')} and {many(gone.images, 'image')}"
+    words = f"{what} are gone from the database{held}"
     return {"done": words, "whole": going["whole"]} | asdict(gone)
 
 

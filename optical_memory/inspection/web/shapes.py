@@ -15,7 +15,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from optical_memory.inspection.output import LETTERS, WORDS, letter, turn_range
+from optical_memory.inspection.output import LETTERS, WORDS, letter, many, turn_range
 
 DETAIL: Mapping[str, float] = {
     "text": 1.0, "current": 1.0, "excerpt": 0.9, "recalled": 0.9, "vivid": 0.84, "clear": 0.64, "dense": 0.46, "card": 0.26,
@@ -182,7 +182,8 @@ def _segment(segment: Mapping[str, Any], x: float, width: float) -> dict[str, An
 
 HELPERS: Mapping[str, Any] = {
     "slug": slug, "boxed": boxed, "begins": begins, "ago": ago, "percent": percent, "money": money, "picture": picture,
-    "river": river, "ticks": ticks, "middle": middle, "bar": bar, "letters": LETTERS, "turn_range": turn_range, "meanings": WORDS,
+    "many": many, "river": river, "ticks": ticks, "middle": middle, "bar": bar, "letters": LETTERS, "turn_range": turn_range,
+    "meanings": WORDS,
 }  # fmt: skip
 """What templates may call by name."""
 
