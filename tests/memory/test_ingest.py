@@ -285,11 +285,16 @@ def test_an_image_in_a_late_result_is_counted(make):
 @pytest.mark.slow
 def test_a_long_history_with_new_ids_each_time_is_known_in_linear_time(make):
     """Four times as many messages take about four times as long: each was once looked for in all that followed."""
-    memory, took = make(), {}
-    for count in (500, 4_000):
+    memory = make()
+
+    def took(count: int) -> float:
+        """Seconds of the quickest of three: what else the process holds may be swept up during one of them."""
         memory.remember(str(count), fresh(talk(count)))
-        again = fresh(talk(count))
-        started = time.process_time()
-        assert memory.remember(str(count), again).added == 0
-        took[count] = time.process_time() - started
-    assert took[4_000] < 16 * took[500] + 0.05
+        seconds = []
+        for again in (fresh(talk(count)) for _ in range(3)):
+            started = time.process_time()
+            assert memory.remember(str(count), again).added == 0
+            seconds.append(time.process_time() - started)
+        return min(seconds)
+
+    assert took(4_000) < 16 * took(500) + 0.05
