@@ -135,9 +135,8 @@ def calibrate(
 
     `of` is the profile whose page geometry and prices are used (by the reader's name, if not given), `readings` the file
     that an interrupted run goes on from, `date` the ISO day that the calibration is to carry. Type smaller than the first of
-    which fewer than `HOPELESS` of the characters are read is not tried, nor such type with paper between lines where that
-    is. Raises ConfigError for a model that cannot see;
-    what a reader raises passes through, and what was read until then is kept.
+    which fewer than `HOPELESS` of the characters are read is not tried; type with paper between its lines is judged apart.
+    Raises ConfigError for a model that cannot see; what a reader raises passes through, and what was read until then is kept.
     """
     trial, of = trial or Trial(), of or profile(reader.name)
     sheet = page_sheet(of)
