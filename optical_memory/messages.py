@@ -60,7 +60,8 @@ class Attachment:
     def line(self) -> str:
         """The one line that stands for it where its bytes are not shown."""
         size = f", {len(self.payload) * 3 // 4:,} bytes" if self.payload else ""
-        return f"[{self.kind}: {self.mime}{size}, {self.reference}]"
+        where = f", {self.reference}" if self.reference else ""
+        return f"[{self.kind}: {self.mime}{size}{where}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +248,7 @@ def _read_block(block: Any, texts: list[str], files: list[Attachment]) -> None:
     if not isinstance(block, Mapping):
         texts.append(str(block))
         return
-    kind = str(block.get("type", ""))
+    kind = str(block.get("type") or next((k for k in _UNTYPED if isinstance(block.get(k), Mapping)), ""))
     if kind in REASONING or kind in CALLS:
         return
     if kind in ("text", "input_text", "output_text", "refusal") or (not kind and "text" in block):
@@ -256,6 +257,8 @@ def _read_block(block: Any, texts: list[str], files: list[Attachment]) -> None:
         inner, more = content_text(block.get("content"))
         texts.append(inner)
         files.extend(more)
+    elif (written := _written(kind, block)) is not None:
+        _read_block({"type": "tool_result", "content": written}, texts, files)
     elif (file := _attachment(kind, block)) is not None:
         files.append(file)
         texts.append(file.line)
@@ -267,7 +270,18 @@ _FILES = {
     "image": "image", "image_url": "image", "input_image": "image", "media": "file", "file": "file", "input_file": "file",
     "document": "file", "audio": "audio", "input_audio": "audio", "video": "video", "text-plain": "file",
 }  # fmt: skip
+_UNTYPED = ("image", "document", "video")  # blocks that have no type but a key (Amazon Bedrock's Converse)
 _DATA_URL = re.compile(r"data:([^;,]*)[^,]*;base64,(.*)", re.DOTALL)
+
+
+def _written(kind: str, block: Mapping[str, Any]) -> Any:
+    """The content of a file that came as text (LangChain's plain text, Anthropic's documents); None for any other."""
+    source = block.get("source")
+    if kind == "text-plain":
+        return block.get("text")
+    if kind != "document" or not isinstance(source, Mapping):
+        return None
+    return {"text": source.get("data"), "content": source.get("content")}.get(str(source.get("type")))
 
 
 def _attachment(kind: str, block: Mapping[str, Any]) -> Attachment | None:
@@ -275,11 +289,12 @@ def _attachment(kind: str, block: Mapping[str, Any]) -> Attachment | None:
         return None
     source = block.get(kind) if isinstance(block.get(kind), Mapping) else block.get("source") or block
     source = source if isinstance(source, Mapping) else {"url": source}
+    source = {**source, **source["source"]} if isinstance(source.get("source"), Mapping) else source
     url = source.get("url") or block.get(kind) if isinstance(block.get(kind), str) else source.get("url")
     mime = str(
         source.get("mime_type") or source.get("media_type") or source.get("format") or block.get("mime_type") or ""
     )
-    payload = source.get("base64") or source.get("data") or source.get("file_data")
+    payload = source.get("base64") or source.get("data") or source.get("file_data") or source.get("bytes")
     if isinstance(url, str) and (found := _DATA_URL.match(url)):
         mime, payload, url = found[1] or mime, found[2], None
     payload = base64.b64encode(payload).decode() if isinstance(payload, bytes) else payload

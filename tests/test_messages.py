@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -102,3 +103,22 @@ def test_importing_the_package_is_light():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text-plain", "text": "the whole letter", "mime_type": "text/plain"},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "the whole letter"}},
+        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "the whole letter"}]}},
+    ],
+)
+def test_a_file_that_came_as_text_is_read_as_its_text(block):
+    """It can be drawn, and found again."""
+    assert read({"role": "user", "content": [block]}).text == "the whole letter"
+
+
+def test_a_picture_without_a_type_is_told_by_a_line_and_not_by_its_bytes():
+    """As Amazon Bedrock's Converse has it."""
+    message = read({"role": "user", "content": [{"image": {"format": "png", "source": {"bytes": b"\x89PNG" * 500}}}]})
+    assert (len(message.text) < 60, message.attachments[0].kind) == (True, "image")

@@ -1,4 +1,4 @@
-"""Segments to messages: the context as LangChain messages, and the same in the forms of other clients."""
+"""Segments to messages: the context as LangChain messages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from optical_memory.memory.forms import to_anthropic, to_openai
 from optical_memory.messages import REASONING, SOURCE
 from optical_memory.planning.context import LOWERED, Segment
 from optical_memory.shown import Shown, short
@@ -47,12 +48,12 @@ class Context(Shown):
         return short("Context", filled, f"{len(self.segments)} segments", self.model, text=self.thread)
 
     def to_openai(self) -> list[dict[str, Any]]:
-        """The messages in OpenAI's chat form, images as image_url blocks with data URLs."""
-        return [_openai(m) for m in self.messages]
+        """The messages in OpenAI's chat form, images as image_url blocks with data URLs (see `memory/forms.py`)."""
+        return to_openai(self.messages)
 
     def to_anthropic(self) -> tuple[str, list[dict[str, Any]]]:
         """(system text, messages) in Anthropic's form, images as base64 blocks before the text that follows them."""
-        return _anthropic(self.messages)
+        return to_anthropic(self.messages)
 
 
 def assemble(segments: Sequence[Segment], pictures: Pictures, texts: Texts, floor: int) -> list[BaseMessage]:
@@ -138,64 +139,3 @@ def _without_item(block: Any) -> Any:
     if not isinstance(block, Mapping) or not str(block.get("id", "")).startswith(("msg_", "fc_")):
         return block
     return {k: v for k, v in block.items() if k != "id"}
-
-
-# --------------------------------------------------------------------------------------------- other clients
-
-
-def _openai(message: Any) -> dict[str, Any]:
-    from langchain_core.messages import convert_to_openai_messages
-
-    found: Any = convert_to_openai_messages(
-        message, text_format="string" if isinstance(message.content, str) else "block"
-    )
-    return dict(found)
-
-
-def _anthropic(messages: Sequence[Any]) -> tuple[str, list[dict[str, Any]]]:
-    system = "\n\n".join(str(m.text) for m in messages if m.type == "system")
-    out: list[dict[str, Any]] = []
-    for message in messages:
-        if message.type == "system":
-            continue
-        role, blocks = _anthropic_blocks(message)
-        if blocks and out and out[-1]["role"] == role:
-            out[-1]["content"] += blocks
-        elif blocks:
-            out.append({"role": role, "content": blocks})
-    return system, out
-
-
-def _anthropic_blocks(message: Any) -> tuple[str, list[dict[str, Any]]]:
-    content = message.content if isinstance(message.content, list) else [{"type": "text", "text": message.content}]
-    blocks = [
-        _anthropic_block(b)
-        for b in content
-        if not (isinstance(b, Mapping) and b.get("type") in ("tool_use", "tool_call"))
-    ]
-    blocks = [b for b in blocks if b.get("type") != "text" or b.get("text")]
-    if message.type == "tool":
-        return "user", [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": blocks}]
-    if message.type == "ai":
-        return "assistant", blocks + [
-            {"type": "tool_use", "id": c["id"], "name": c["name"], "input": c["args"]} for c in message.tool_calls
-        ]
-    return "user", blocks
-
-
-def _anthropic_block(block: Any) -> dict[str, Any]:
-    if isinstance(block, str):
-        return {"type": "text", "text": block}
-    url = block.get("image_url", {})
-    url = url.get("url", "") if isinstance(url, Mapping) else url
-    if block.get("type") == "image" and "base64" in block:
-        return {
-            "type": "image",
-            "source": {"type": "base64", "media_type": block["mime_type"], "data": block["base64"]},
-        }
-    if block.get("type") == "image_url" and str(url).startswith("data:"):
-        head, data = str(url).split(",", 1)
-        return {"type": "image", "source": {"type": "base64", "media_type": head[5:].split(";")[0], "data": data}}
-    if block.get("type") == "image_url":
-        return {"type": "image", "source": {"type": "url", "url": url}}
-    return dict(block)
