@@ -22,7 +22,6 @@ from optical_memory.inspection.saving import SaveError, folder, write
 
 if TYPE_CHECKING:
     from optical_memory.memory import OpticalMemory
-    from optical_memory.messages import Message
     from optical_memory.storage import Reader
 
 FORMAT = "optical-memory thread"
@@ -105,7 +104,8 @@ def _write_lines(file: Path, lines: Iterator[dict[str, Any]]) -> str:
 
 def _messages(reader: Reader, thread: str) -> Iterator[dict[str, Any]]:
     """The conversation as it stands, in OpenAI's chat form; of what was forgotten nothing."""
-    from optical_memory.messages import from_stored
+    from optical_memory.memory.forms import to_openai
+    from optical_memory.messages import as_langchain, from_stored
 
     row = reader.thread(thread)
     path = reader.path(row) if row else ()
@@ -115,22 +115,8 @@ def _messages(reader: Reader, thread: str) -> Iterator[dict[str, Any]]:
         for turn in turns:
             more = {"created_at": turn.created_at.isoformat()} if turn.created_at else {}
             for message in stored[turn.id]:
-                given = _openai(from_stored(message.form, message.data))
+                (given,) = to_openai([as_langchain(from_stored(message.form, message.data))])
                 yield given | ({"id": message.external_id} if message.external_id else {}) | more
-
-
-def _openai(message: Message) -> dict[str, Any]:
-    """A message in OpenAI's form; by its words alone where it holds a block that has no form there: the rows keep it whole."""
-    from langchain_core.messages import convert_to_openai_messages
-
-    from optical_memory.messages import as_langchain
-
-    told = as_langchain(message)
-    try:
-        given: Any = convert_to_openai_messages(told)
-    except (KeyError, TypeError, ValueError):
-        given = convert_to_openai_messages(told.model_copy(update={"content": message.text}))
-    return dict(given)
 
 
 # --------------------------------------------------------------------------------------------- in

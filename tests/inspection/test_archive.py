@@ -136,7 +136,7 @@ def test_the_messages_alone_are_a_transcript(harbour: str, run: Command, told: T
 
 
 def test_a_block_that_has_no_form_there_stops_no_export(run: Command, told: Told, tmp_path: Path) -> None:
-    """Its message is told by its words, beside its calls; its rows have it as it came, and it comes back."""
+    """It is told by its words, beside the calls; its rows have it as it came, and it comes back."""
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     odd: list[dict[str, Any]] = [
         {"role": "user", "content": [{"text": "no type"}]},
@@ -151,7 +151,7 @@ def test_a_block_that_has_no_form_there_stops_no_export(run: Command, told: Told
     told("export", "odd", tmp_path / "out")
     lines = [json.loads(line) for line in (tmp_path / "out" / "messages.jsonl").read_text().splitlines()]
     assert [line["role"] for line in lines] == ["user", "assistant", "tool"]
-    assert "I look" in lines[1]["content"]
+    assert lines[1]["content"] == [{"type": "text", "text": "I look"}, {"type": "text", "text": "[image: image]"}]
     assert [c["id"] for c in lines[1]["tool_calls"]] == [lines[2]["tool_call_id"]] == ["c"]
     assert run("import", tmp_path / "out", "--thread", "again").exit_code == 0
     assert told("show", "again") == told("show", "odd")
