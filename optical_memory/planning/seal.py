@@ -45,14 +45,14 @@ class Draft:
 
 
 def seal(
-    turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True,
-    share: float = 1.0, apart: bool = False,
+    turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *,
+    growing: int | None = None, share: float = 1.0, apart: bool = False,
 ) -> list[Draft]:  # fmt: skip
     """Spans for these turns, in order and without gaps.
 
-    `tier_of(number)` is the tier that a turn's age asks for: a page is filled at the tier at which it is first shown. With
-    `partial=False` the last page is left unsealed while it is not full (where a half-empty page costs as much). With a
-    `share` below 1, only turns with that share of the characters are drawn, those that say most: so a page spans more.
+    `tier_of(number)` is the tier that a turn's age asks for: a page is filled at the tier at which it is first shown. Where a
+    half-empty page costs as much, the newest may be left unsealed so that it grows: if all its turns come after `growing`.
+    With a `share` below 1, only turns with that share of the characters are drawn, those that say most: so a page spans more.
     Where pages are drawn anew, turns of different tiers may share one, at the faintest of these, unless they are to be `apart`.
     """
     chosen = None if share >= 1 else _worthiest(turns, share)
@@ -62,15 +62,9 @@ def seal(
             drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard, tier=t.shown) for t in run]
         else:
             drafts += _pages(run, profile, sheet, tier_of, chosen, apart)
-    if not partial and drafts and sheet is not None and not sheet.crop:
-        return drafts[: _full(drafts)]
-    return drafts
-
-
-def _full(drafts: Sequence[Draft]) -> int:
-    """How many drafts to keep so that the newest page, which may still grow, is not among them."""
-    last = max((i for i, d in enumerate(drafts) if d.looks), default=-1)
-    return last if last == len(drafts) - 1 else len(drafts)
+    if growing is None or sheet is None or sheet.crop or not drafts:
+        return drafts
+    return drafts[:-1] if drafts[-1].looks and drafts[-1].first > growing else drafts
 
 
 def _runs(turns: Sequence[Old], parted: bool) -> Iterator[list[Old]]:
@@ -190,8 +184,11 @@ def draft(
         return fainter(fill, drawn if RANK[due] <= RANK[shown] else fainter(due, drawn))
 
     for first, last in ranges(t.number for t in rows):
-        run, partial = [o for o in olds if first <= o.drawn.number <= last], crowded or last < through
-        drafts += seal(run, settings.profile, sheet, tier_of, partial=partial, share=share, apart=state.apart)
+        run, growing = [o for o in olds if first <= o.drawn.number <= last], not crowded and last >= through
+        drafts += seal(
+            run, settings.profile, sheet, tier_of, growing=state.plan.through if growing else None, share=share,
+            apart=state.apart,
+        )  # fmt: skip
     bare = ranges(t.number for t in free if t.purged)
     hidden = [Known(first, last, 0, {}, "", (), "handle", hidden=True) for first, last in bare]
     numbers = [t.number for t in rows]

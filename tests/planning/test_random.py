@@ -102,6 +102,7 @@ def check(found: Proposal, now: State, settings: Settings) -> None:
     """Within budget, every turn in exactly one place, nothing sharper than it was, and the same again."""
     assert found.tokens + now.reserved <= settings.budget
     assert found == propose(now, settings)
+    assert found.plan.through >= now.plan.through
     assert found.plan.tokens + sum(settings.turn(t) for t in now.fresh if t.number > found.plan.through) == found.tokens
     if found.sheet is None and not found.placed:
         return

@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.cost import profile
+from optical_memory.cost import profile, text_tokens
 from optical_memory.pages import Sheet, Style, TurnText
+from optical_memory.planning.context import Plan
+from optical_memory.planning.decay import never
 from optical_memory.planning.looks import Old, looks
-from optical_memory.planning.seal import seal
+from optical_memory.planning.propose import Proposal
+from optical_memory.planning.redraw import layouts, with_older
+from optical_memory.planning.seal import draft, seal
+from optical_memory.planning.spans import Placed, Settings
 from optical_memory.planning.tiers import DRAWN, RANK
+from tests.planning.test_random import Row, state
 
 SHEET = Sheet(600, 400, 20)
 WHOLE = Sheet(600, 400, crop=False)
@@ -52,9 +58,9 @@ def test_drafts_follow_one_another_without_a_gap(count, share, guards, whole):
         share=share,
     )
     assert [n for d in made for n in range(d.first, d.last + 1)] == list(range(1, count + 1))
-    for draft in made:
-        for look in draft.looks.values():
-            assert all(draft.first <= a <= b <= draft.last for a, b in look.left)
+    for one in made:
+        for look in one.looks.values():
+            assert all(one.first <= a <= b <= one.last for a, b in look.left)
             assert 0 <= look.held <= 1
 
 
@@ -126,3 +132,21 @@ def test_an_instruction_parts_cropped_pages_and_is_told_beside_whole_ones(reader
     assert ((10, 10) in spans(made)) is (not told)
     if told:
         assert all((10, 10) in d.looks["vivid"].left for d in made if d.told)
+
+
+@pytest.mark.parametrize("count", range(30, 40))
+def test_what_is_sealed_stays_sealed_when_it_is_laid_out_anew_with_room_to_spare(count):
+    """The newest page may grow a while longer, but not if old turns are on it: between page and text they would be lost."""
+    settings = Settings(BY_PAGE, 8_000, text_tokens, never(), ("turns", 0))
+    before = state([row(n) for n in range(1, count + 1)], None, 0)
+    first = draft(before, settings, WHOLE, count, limit=0)
+    placed = tuple(Placed(span, "vivid", 0) for span in first)
+    now = state([row(n) for n in range(1, count + 3)], Proposal(Plan(count), placed, 0, WHOLE), 0)
+    for layout in layouts(with_older(now, BY_PAGE)):
+        spans = sorted([*layout.spans, *draft(layout, settings, WHOLE, count + 2, limit=8_000)], key=lambda s: s.first)
+        assert [n for s in spans for n in range(s.first, s.last + 1)][:count] == list(range(1, count + 1))
+
+
+def row(number: int) -> Row:
+    text = " ".join(f"w{number}x{k}" for k in range(12))
+    return Row(number, "user" if number % 2 else "assistant", text, text_tokens(text))
