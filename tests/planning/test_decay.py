@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_memory import ConfigError, DecaySchedule, half_life, never, staircase
-from optical_memory.planning.decay import Age, named
+from optical_memory.planning.decay import Age, Stair, named
 from optical_memory.planning.strength import importance, is_instruction, strength
 from optical_memory.planning.tiers import RANK
 
@@ -50,6 +50,13 @@ def test_any_of_several_ages_lowers():
     assert [schedule(Age(*a)) for a in ((41, 0, 0), (0, 0, 25), (39, 10**9, 23))] == ["dense", "dense", "vivid"]
 
 
+@pytest.mark.parametrize("clear", [[("turns", 60), ("turns", 30)], [("turns", 30), ("turns", 60)]])
+def test_several_ages_of_a_tier_may_be_given_in_any_order(clear):
+    """The tier begins at the first of them, and only that is held against the next tier's."""
+    schedule = staircase(clear=clear, dense=("turns", 40))
+    assert [schedule(Age(n, 0, 0)) for n in (29, 30, 40)] == ["vivid", "clear", "dense"]
+
+
 @pytest.mark.parametrize("schedule", [staircase(), half_life(7, "hours"), never(), staircase(clear=("tokens", 5))])
 def test_a_schedule_survives_json(schedule):
     """What is stored with a thread is the schedule that was given."""
@@ -65,7 +72,17 @@ def test_a_schedule_survives_json(schedule):
         lambda: staircase(clear=("days", 3)),
         lambda: staircase(clear=("turns", -1)),
         lambda: staircase(clear="soon"),
+        lambda: staircase(clear=5),
+        lambda: staircase(clear=("turns", 10**400)),
+        lambda: staircase(clear=("turns", float("nan"))),
+        lambda: Stair("blurry", 3, "turns"),
+        lambda: Stair("text", 3, "turns"),
+        lambda: Stair("clear", 3, "days"),
+        lambda: Stair("clear", -3, "turns"),
         lambda: half_life(0),
+        lambda: half_life(float("nan")),
+        lambda: half_life(float("inf")),
+        lambda: half_life(5, "days"),
         lambda: named("sometimes"),
         lambda: DecaySchedule.from_json('{"stairs": 1}'),
     ],
