@@ -224,7 +224,7 @@ def _strengthened(
             out.append(known)
             continue
         span = _with_recalled(reader, path, known, ever, settings)
-        mine = [t for t in marked if span.first <= t.number <= span.last]
+        mine = [t for t in ever if span.first <= t.number <= span.last]
         pinned = _copies(reader, path, span, {t.number: copy_of(t) for t in mine if t.pinned and not t.purged}, plan)
         out.append(
             replace(

@@ -310,7 +310,7 @@ def _span_ages(spans: Sequence[Known], state: State) -> list[Age]:
 
 def _span(known: Known, age: Age, settings: Settings, state: State) -> Span:
     """The span as the allocator sees it."""
-    wanted = settings.schedule(age.slowed(1 + known.importance + 0.5 * known.recalls))
+    wanted = settings.due(known, age)
     most: Tier = wanted if known.recalled or not state.ladder else fainter(wanted, known.tier)
     if known.guard == -1 and RANK[most] < RANK["card"]:
         most = "card"

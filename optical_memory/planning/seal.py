@@ -20,8 +20,19 @@ from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import best, information
 from optical_memory.planning.looks import Old, characters, faintest, looks
 from optical_memory.planning.segments import STRINGS_PER_SPAN
-from optical_memory.planning.spans import Known, Look, Settings, State, StoredTurn, copy_of, hours, recent, turn_to_draw
-from optical_memory.planning.strength import is_instruction, strength
+from optical_memory.planning.spans import (
+    Known,
+    Look,
+    Settings,
+    State,
+    StoredTurn,
+    copy_of,
+    hours,
+    importance_of,
+    recent,
+    turn_to_draw,
+)
+from optical_memory.planning.strength import is_instruction
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 CARD_CHARS = (60, 160)  # a card's length: a twelfth of its span within these bounds
@@ -180,7 +191,7 @@ def draft(
     how = {old.drawn.number: (old.shown, old.type) for old in olds}
 
     def tier_of(number: int) -> Tier:
-        due, (shown, drawn) = settings.schedule(ages[number]), how[number]
+        due, (shown, drawn) = settings.allowed(ages[number]), how[number]
         return fainter(fill, drawn if RANK[due] <= RANK[shown] else fainter(due, drawn))
 
     for first, last in ranges(t.number for t in rows):
@@ -282,7 +293,7 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settin
     return Known(
         draft.first, draft.last, sum(settings.turn(row) for row in rows), draft.looks,
         headlines(texts, min(high, max(low, chars // 12))), tuple(rank(strings)[:STRINGS_PER_SPAN]), draft.tier,
-        importance=_mean_strength(rows), guard=draft.guard,
+        importance=_mean_importance(rows), guard=draft.guard,
         recalls=max((r.recalls for r in rows), default=0), since=rows[-1].created_at or rows[-1].stored_at, chars=chars,
         raw=sum(row.tokens for row in rows), told=draft.told,
         pinned=tuple((row.number, copy_of(row)) for row in rows if row.number in draft.told),
@@ -296,7 +307,7 @@ def _strings_of(text: str) -> tuple[str, ...]:
     return tuple(exact_strings(text))
 
 
-def _mean_strength(rows: Sequence[StoredTurn]) -> float:
-    """Strength of a span: its turns' by their tokens. The strongest turn alone would make all long spans alike."""
+def _mean_importance(rows: Sequence[StoredTurn]) -> float:
+    """Importance of a span: its turns' by their tokens. The strongest turn alone would make all long spans alike."""
     whole = sum(max(1, r.tokens) for r in rows)
-    return sum(strength(r.importance, r.recalls, r.weight) * max(1, r.tokens) for r in rows) / whole
+    return sum(importance_of(r) * max(1, r.tokens) for r in rows) / whole

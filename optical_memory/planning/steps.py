@@ -13,7 +13,7 @@ from optical_memory.cost import Price, break_even
 from optical_memory.planning.decay import Age
 from optical_memory.planning.propose import Proposal, current_tokens, propose
 from optical_memory.planning.redraw import with_older
-from optical_memory.planning.spans import Known, Settings, State, costs_of
+from optical_memory.planning.spans import Known, Settings, State, costs_of, hours
 from optical_memory.planning.tiers import RANK
 
 Reason = Literal["forced", "cold", "pays", "first", "pinned"]
@@ -146,9 +146,7 @@ def _hope(state: State, settings: Settings) -> int:
 
 def _queued(span: Known, state: State, settings: Settings, since: int) -> int:
     """What the fall that a span's age asks for would save; of its age in tokens only those `since` the plan are known."""
-    hours = max(0.0, (state.now - span.since).total_seconds() / 3600) if state.now and span.since else 0.0
-    slow = 1 + span.importance + 0.5 * span.recalls
-    wanted = settings.schedule(Age(state.end - span.last, since, hours).slowed(slow))
+    wanted = settings.due(span, Age(state.end - span.last, since, hours(span.since, state.now)))
     if span.guard or RANK[wanted] <= RANK[span.tier]:
         return 0
     costs = costs_of(span, settings)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from optical_memory import BudgetError, ConfigError, OpticalMemory, StoreError, ThreadNotFoundError
+from optical_memory import BudgetError, ConfigError, OpticalMemory, StoreError, ThreadNotFoundError, staircase
 from optical_memory.errors import ReadOnlyError
 from optical_memory.planning.tiers import DRAWN
 
@@ -186,6 +186,22 @@ def test_explain_says_in_words_why_and_why_not(make):
     memory.remember("t", talk(200))
     assert "forced" in memory.explain("t")
     assert "1,500" in memory.explain("t")
+
+
+@pytest.mark.parametrize(("words", "tier"), [(None, "clear"), ("word5", "vivid")])
+def test_a_page_of_which_a_turn_was_recalled_fades_later_also_after_the_next_step(make, words, tier):
+    """Where the schedule asks for clear after 60 turns, and the recall was a step ago."""
+    memory = make(
+        model="claude-opus-5", budget=16_000, schedule=staircase(clear=("turns", 60)), keep=("turns", 2), horizon=1_000
+    )
+    turns = [{"role": ("assistant", "user")[n % 2], "content": f"word{n} beta gamma delta " * 12} for n in range(1, 92)]
+    for first, last in ((0, 41), (41, 53), (53, 91)):
+        memory.remember("t", turns[first:last])
+        memory.context("t")
+        if words and last == 41:
+            assert [hit.turn for hit in memory.recall("t", words, limit=1)] == [5]
+    assert len(memory.steps("t")) == 3
+    assert memory.turns("t")[4].tier == tier
 
 
 def test_recall_returns_turns_word_for_word_and_makes_them_stronger(make):

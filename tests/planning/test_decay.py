@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_memory import ConfigError, DecaySchedule, half_life, never, staircase
+from optical_memory.cost import profile, text_tokens
 from optical_memory.planning.decay import Age, Stair, named
+from optical_memory.planning.spans import Settings
 from optical_memory.planning.strength import importance, is_instruction, strength
 from optical_memory.planning.tiers import RANK
 
@@ -115,3 +117,11 @@ def test_decisions_and_corrections_weigh_more_than_chatter():
     assert importance("user", "Actually no, we decided on PostgreSQL, not 3 SQLite files.") > importance(
         "user", "nice, thanks!"
     )
+
+
+@pytest.mark.parametrize("nothing", ["blurry", None, 3])
+def test_a_callable_that_gives_no_tier_is_told_which_there_are(nothing):
+    """Whoever writes a schedule makes the mistake, so the message says what it gave, for what, and what it may give."""
+    settings = Settings(profile("claude-opus-5"), 4_000, text_tokens, lambda age: nothing)
+    with pytest.raises(ConfigError, match=rf"gave {nothing!r} for Age.*text, vivid, clear, dense, card, handle"):
+        settings.allowed(Age(5, 50, 1))
