@@ -183,7 +183,9 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     sheet = sheet_for(settings.profile, settings.budget)
     limit = int(settings.budget * level.mark) - state.reserved
     known = [s for s in state.spans if s.last <= boundary]
-    drafted = draft(state, settings, sheet, boundary, limit, share, fill) if len(known) == len(state.spans) else []
+    if len(known) < len(state.spans):  # a page behind the plan that reaches further: nothing is sealed beside it
+        boundary = max([state.plan.through, *(s.last for s in known)])
+    drafted = draft(state, settings, sheet, boundary, limit, share, fill)
     spans = sorted(known + drafted, key=lambda s: s.first)
     through = spans[-1].last if spans else state.plan.through
     tail = sum(settings.turn(t) for t in state.fresh if t.number > through)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from optical_memory.cost import profile, text_tokens
 from optical_memory.errors import BudgetError
 from optical_memory.planning.decay import half_life, never, staircase
@@ -168,3 +170,27 @@ def test_whatever_the_thread_and_the_settings_a_plan_keeps_its_budget_and_accoun
             before = found
             fresh += rows(rng, fresh[-1].number + 1, rng.randrange(1, 12))
     assert refused < THREADS / 2
+
+
+@pytest.mark.parametrize("gap", [0, 1])
+@pytest.mark.parametrize("later", [14, 60])
+def test_pages_of_a_step_that_was_undone_are_in_nobodys_way(later, gap):
+    """They lie behind the plan, and further than may be sealed now that more turns are kept: no turn before them is lost."""
+    settings = Settings(profile("gpt-4o"), 4_000, text_tokens, staircase(), ("turns", 2))
+    turns = [plain(n) for n in range(1, 62 + later)]
+    before = propose(state(turns[:59], None, 0), settings)
+    undone = propose(state(turns[: 59 + later], before, 0), settings)
+    behind = [replace(p.span, page=100 + p.span.first) for p in undone.placed if p.span.first > before.plan.through]
+    now = state(turns, before, 0)
+    now = replace(now, spans=(*now.spans, *behind[gap:]))
+    found = propose(with_older(now, settings.profile), replace(settings, keep=("turns", 6)))
+    assert found.plan.through >= before.plan.through
+    assert [n for p in found.placed for n in range(p.span.first, p.span.last + 1)] == list(
+        range(1, found.plan.through + 1)
+    )
+
+
+def plain(number: int) -> Row:
+    """A turn of 30 words."""
+    text = " ".join(f"w{number}x{k}" for k in range(30))
+    return Row(number, "user" if number % 2 else "assistant", text, text_tokens(text))
