@@ -68,6 +68,8 @@ def seal(
     """
     chosen = None if share >= 1 else _worthiest(turns, share)
     drafts: list[Draft] = []
+    if not any(profile.readable(tier) for tier in DRAWN):
+        sheet = None
     for run in _runs(turns, sheet is None or sheet.crop):
         if sheet is None or not run[0].drawable or all(t.guard for t in run):
             drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard, tier=t.shown) for t in run]
@@ -141,17 +143,14 @@ def _batches(
         end = start
         while end < len(turns) and _style(profile, tier_of(turns[end].number)) == style:
             end += 1
-        if style is None:
-            style = next(s for s in profile.tiers.values() if s is not None)
         yield from _split(turns[start:end], style, sheet)
         start = end
 
 
-def _style(profile: Profile, tier: Tier) -> Style | None:
+def _style(profile: Profile, tier: Tier) -> Style:
     """The style of a tier; of the sharpest drawn one for text, of the faintest for cards and where the tier is not drawn."""
-    drawn = [profile.tiers[t] for t in DRAWN if profile.tiers.get(t) is not None]
-    wanted = profile.tiers.get(tier)
-    return wanted or (drawn[0 if tier == "text" else -1] if drawn else None)
+    drawn = [style for t in DRAWN if (style := profile.tiers.get(t)) is not None]
+    return profile.tiers.get(tier) or drawn[0 if tier == "text" else -1]
 
 
 def _split(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[list[TurnText]]:

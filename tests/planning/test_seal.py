@@ -88,6 +88,12 @@ def test_a_page_is_not_told_as_text_where_that_would_show_again_a_turn_that_it_l
     assert [(d.first, d.last, d.tier, _drawn(d)) for d in made] == [(2, 3, tier, [3])]
 
 
+def test_a_model_that_reads_no_type_at_all_keeps_its_turns_as_text():
+    """It sees, and yet there is no tier for it: each turn is a span of its own, without a picture."""
+    made = seal(olds(5), reading(), SHEET, lambda n: "vivid")
+    assert [(d.first, d.last, dict(d.looks)) for d in made] == [(n, n, {}) for n in range(1, 6)]
+
+
 def test_a_page_fades_to_fewer_turns_where_no_smaller_type_is_read():
     """For a reader of one type only, the lower tiers keep the type and leave out what says least."""
     found = looks(reading(vivid="sans9"), SHEET, olds(30))
