@@ -71,7 +71,7 @@ def seal(
     if not any(profile.readable(tier) for tier in DRAWN):
         sheet = None
     for run in _runs(turns, sheet is None or sheet.crop):
-        if sheet is None or not run[0].drawable or all(t.guard for t in run):
+        if sheet is None or not any(t.drawable for t in run) or all(t.guard for t in run):
             drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard, tier=t.shown) for t in run]
         else:
             drafts += _pages(run, profile, sheet, tier_of, chosen, apart)

@@ -94,6 +94,15 @@ def test_a_model_that_reads_no_type_at_all_keeps_its_turns_as_text():
     assert [(d.first, d.last, dict(d.looks)) for d in made] == [(n, n, {}) for n in range(1, 6)]
 
 
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_turn_left_out_that_no_font_draws_any_more_keeps_no_other_from_its_page(at):
+    """Wherever it stands: it is not drawn anyway."""
+    turns = olds(5)
+    turns[at] = replace(turns[at], shown="handle", drawable=False)
+    made = seal(turns, READER, SHEET, lambda n: "vivid")
+    assert [_drawn(d) for d in made] == [[n for n in range(1, 6) if n != at + 1]]
+
+
 def test_a_page_fades_to_fewer_turns_where_no_smaller_type_is_read():
     """For a reader of one type only, the lower tiers keep the type and leave out what says least."""
     found = looks(reading(vivid="sans9"), SHEET, olds(30))
