@@ -244,9 +244,7 @@ def _boundary(state: State, settings: Settings, level: Level) -> int:
 
 def _enough(settings: Settings, level: Level, kept: int, tokens: int) -> bool:
     unit, amount = settings.keep
-    if unit == "turns":
-        return kept >= (amount if level.keep is None else min(amount, level.keep))
-    return tokens >= amount if level.keep is None else kept >= level.keep
+    return (kept if unit == "turns" else tokens) >= amount or (level.keep is not None and kept >= level.keep)
 
 
 def _relax(span: Known, guards: int) -> Known:

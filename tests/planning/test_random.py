@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import optical_memory.planning.propose as propose_module
 from optical_memory.cost import profile, text_tokens
 from optical_memory.errors import BudgetError
 from optical_memory.planning.decay import half_life, never, staircase
@@ -194,3 +195,14 @@ def plain(number: int) -> Row:
     """A turn of 30 words."""
     text = " ".join(f"w{number}x{k}" for k in range(30))
     return Row(number, "user" if number % 2 else "assistant", text, text_tokens(text))
+
+
+@pytest.mark.parametrize(
+    "keep", [("tokens", 0), ("tokens", 100), ("tokens", 4_000), ("turns", 0), ("turns", 4), ("turns", 40)]
+)
+def test_yielding_keeps_no_more_turns_as_text_than_was_asked_for(keep):
+    """From each level to the next, the newest turn that may be sealed is the same one or a newer one."""
+    settings = Settings(profile("claude-opus-5"), 8_000, text_tokens, staircase(), keep)
+    now = state([plain(n) for n in range(1, 60)], None, 0)
+    newest = [propose_module._boundary(now, settings, level) for level in propose_module._levels(settings)]
+    assert newest == sorted(newest)
