@@ -253,7 +253,7 @@ def _ages(state: State) -> dict[int, Age]:
     ages: dict[int, Age] = {}
     tokens = 0
     for row in reversed((*state.older, *state.fresh)):
-        ages[row.number] = Age(state.end - row.number, tokens, hours(row.created_at, state.now))
+        ages[row.number] = Age(state.end - row.number, tokens, hours(row.created_at or row.stored_at, state.now))
         tokens += row.tokens
     return ages
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,14 +12,14 @@ from hypothesis import strategies as st
 from optical_memory.cost import profile, text_tokens
 from optical_memory.pages import Sheet, Style, TurnText
 from optical_memory.planning.context import Plan
-from optical_memory.planning.decay import never
+from optical_memory.planning.decay import never, staircase
 from optical_memory.planning.looks import Old, looks
 from optical_memory.planning.propose import Proposal
 from optical_memory.planning.redraw import layouts, with_older
 from optical_memory.planning.seal import draft, seal
 from optical_memory.planning.spans import Placed, Settings
 from optical_memory.planning.tiers import DRAWN, RANK
-from tests.planning.test_random import Row, state
+from tests.planning.test_random import THEN, Row, state
 
 SHEET = Sheet(600, 400, 20)
 WHOLE = Sheet(600, 400, crop=False)
@@ -160,6 +161,16 @@ def test_what_is_sealed_stays_sealed_when_it_is_laid_out_anew_with_room_to_spare
     for layout in layouts(with_older(now, BY_PAGE)):
         spans = sorted([*layout.spans, *draft(layout, settings, WHOLE, count + 2, limit=8_000)], key=lambda s: s.first)
         assert [n for s in spans for n in range(s.first, s.last + 1)][:count] == list(range(1, count + 1))
+
+
+def test_turns_without_a_time_are_as_old_as_the_store_has_them_on_new_pages_too():
+    """So that a page is filled for the tier at which it is shown at once, where age is counted in hours."""
+    settings = Settings(READER, 8_000, text_tokens, staircase(clear=("hours", 24)), ("turns", 0))
+    new, old = THEN, THEN - timedelta(days=3)
+    timed = [replace(row(n), created_at=old, stored_at=new) for n in range(1, 60)]
+    stored = [replace(row(n), created_at=None, stored_at=old) for n in range(1, 60)]
+    one, other = (draft(state(rows, None, 0), settings, SHEET, 59, limit=0) for rows in (timed, stored))
+    assert [(s.first, s.last, s.since) for s in one] == [(s.first, s.last, s.since) for s in other]
 
 
 def row(number: int) -> Row:
