@@ -22,7 +22,7 @@ _DECISION = re.compile(
     re.IGNORECASE,
 )
 _NEGATION = re.compile(r"\b(?:not|never|no longer|cannot|can't|won't|without|except|unless)\b", re.IGNORECASE)
-_LISTED = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+\S", re.MULTILINE)
+_LISTED = re.compile(r"^[^\S\n]*(?:\d+[.)]|[-*•])\s+\S", re.MULTILINE)
 _NUMBER = re.compile(r"\d")
 _ORDER = re.compile(
     r"(?:^|[.!?;:,]\s+|\bplease\s+|\byou (?:must|should)\s+)"

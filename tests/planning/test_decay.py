@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +112,13 @@ def test_standing_orders_and_requirement_lists_are_found_and_chatter_is_not(text
     """What must not be left to a picture."""
     assert is_instruction("user", text) is order
     assert not is_instruction("assistant", text)
+
+
+def test_a_message_of_blank_lines_is_judged_at_once():
+    """Such a turn is judged in each try of each plan; ten times in well under half a second, wherever a list might begin."""
+    began = perf_counter()
+    assert not any(is_instruction("user", "must" + "\n" * 3_990) for _ in range(10))
+    assert perf_counter() - began < 0.5
 
 
 def test_decisions_and_corrections_weigh_more_than_chatter():
