@@ -39,7 +39,8 @@ class Span:
     """Turns `first`..`last` as the planner sees them.
 
     `costs` has the tokens of every tier that can be had; `most` is the sharpest tier that age and strength allow;
-    `information` is how much its turns say; `guard` is 0, or 1 for an instruction and 2 for a pin, which stay text.
+    `information` is how much its turns say; `guard` is 0, or 1 for an instruction, 2 for a pin and 3 for the message
+    that a run answers, which stay text.
     """
 
     first: int
@@ -59,7 +60,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One piece of the assembled context: `kind` is a tier, `preamble`, `facts`, `recalled` or `current`."""
+    """One piece of the assembled context: `kind` is a tier, `preamble`, `facts`, `recalled`, `excerpt` or `current`."""
 
     kind: str
     turns: tuple[int, int] | None
