@@ -289,6 +289,21 @@ def test_a_pinned_turn_stays_text_however_old(make):
         memory.pin("t", 9999)
 
 
+@pytest.mark.parametrize(("words", "reasons"), [(60, {"pinned"}), (6_000, set())])
+def test_a_pin_is_a_reason_for_a_step_only_where_its_turn_fits(make, words, reasons):
+    """Else every message would bring a step that writes the provider's cache again and shows no more than before."""
+    memory = make(model="claude-opus-5", budget=4_000, keep=("turns", 2))
+    turns = talk(91)
+    turns[4]["content"] = "a long harbour tale " * (words // 4)
+    memory.remember("t", turns[:61])
+    memory.context("t")
+    memory.pin("t", 5)
+    for n in range(63, 92, 2):
+        memory.remember("t", turns[:n])
+        memory.context("t")
+    assert {step.reason for step in memory.steps("t")} & {"pinned"} == reasons
+
+
 def test_a_recalled_turn_behind_the_handle_comes_back_into_view(make):
     """Recall makes stronger: the page that holds the turn is shown again from the next step on."""
     memory = make(budget=1_500, keep=("turns", 4))
