@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from optical_memory.cost import Price, break_even
-from optical_memory.planning.context import Plan
+from optical_memory.planning.context import Plan, Span, choices
 from optical_memory.planning.decay import Age
 from optical_memory.planning.propose import Proposal, current_tokens, propose
 from optical_memory.planning.redraw import with_older
@@ -153,7 +153,8 @@ def _queued(span: Known, state: State, settings: Settings, since: int) -> int:
     if span.guard or RANK[wanted] <= RANK[span.tier]:
         return 0
     costs = costs_of(span, settings)
-    return max(0, costs.get(span.tier, 0) - costs.get(wanted, costs.get(span.tier, 0)))
+    fallen = choices(Span(span.first, span.last, span.tier, wanted, costs, span.worth))[0]
+    return max(0, costs.get(span.tier, 0) - costs[fallen])
 
 
 def _shared_prefix(state: State, proposal: Proposal) -> int:
