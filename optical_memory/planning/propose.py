@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from optical_memory.cost import Profile
 from optical_memory.pages import Sheet
-from optical_memory.planning.context import Plan, Segment, Span, allocate
+from optical_memory.planning.context import Plan, Segment, Span, allocate, choices
 from optical_memory.planning.decay import Age
 from optical_memory.planning.excerpt import tightest
 from optical_memory.planning.looks import sheet_for
@@ -50,13 +50,17 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the planner has yielded: turns kept as text, whether instructions and pins hold, share of the budget."""
+    """How far the planner has yielded: turns kept as text, whether instructions and pins hold, share of the budget.
+
+    At the `cheapest` ones nothing but these need be shown.
+    """
 
     keep: int | None
     guards: int
     mark: float
     words: str = ""
     old: float = OLD_SHARE
+    cheapest: bool = False
 
 
 def current_tokens(state: State, settings: Settings) -> int:
@@ -96,9 +100,9 @@ def _levels(settings: Settings) -> Iterator[Level]:
     yield Level(None, 2, settings.low_mark)
     for keep in (6, 3, 1, 0):
         yield Level(keep, 2, settings.low_mark, "fewer recent turns stay text")
-    yield Level(0, 2, 1.0, "fewer recent turns stay text")
-    yield Level(0, 1, 1.0, "instructions became cards")
-    yield Level(0, 0, 1.0, "pins became cards")
+    yield Level(0, 2, 1.0, "fewer recent turns stay text", cheapest=True)
+    yield Level(0, 1, 1.0, "instructions became cards", cheapest=True)
+    yield Level(0, 0, 1.0, "pins became cards", cheapest=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,8 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     limit = max(limit, min(settings.budget - state.reserved, tail + int(level.old * settings.budget)))
     options = _options([_relax(s, level.guards) for s in spans], settings, state)
     fitted = _fit(options, settings, limit - tail)
+    if fitted is None and level.cheapest:
+        fitted = _cheapest(options, settings, limit - tail)
     if fitted is None:
         return None
     placed, segments = fitted
@@ -288,6 +294,22 @@ def _fit(
         else:
             around = max(spent, around + total - room)
     return best
+
+
+def _cheapest(
+    options: Sequence[tuple[Known, Span]], settings: Settings, room: int
+) -> tuple[list[Placed], list[Segment]] | None:
+    """All spans at their cheapest, if need be without a fact sheet: this goes before an instruction or a pin does.
+
+    None if that is too much.
+    """
+    tiers = [min(choices(span), key=lambda tier: (span.costs[tier], RANK[tier])) for _, span in options]
+    placed = [Placed(s, t, o.costs[t]) for (s, o), t in zip(options, tiers, strict=True)]
+    for facts in (min(int(settings.budget * settings.facts), room // 4), 0):
+        segments = segments_of(placed, settings, facts)
+        if sum(s.tokens for s in segments) <= room:
+            return placed, segments
+    return None
 
 
 def _within_images(spans: Sequence[Known], settings: Settings) -> list[Known]:

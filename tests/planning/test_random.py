@@ -206,3 +206,13 @@ def test_yielding_keeps_no_more_turns_as_text_than_was_asked_for(keep):
     now = state([plain(n) for n in range(1, 60)], None, 0)
     newest = [propose_module._boundary(now, settings, level) for level in propose_module._levels(settings)]
     assert newest == sorted(newest)
+
+
+@pytest.mark.parametrize("count", [8, 12, 40])
+def test_a_pin_holds_as_long_as_it_fits_beside_a_handle_for_all_else(count):
+    """The pinned turn is 209 tokens and the handle 33: with a budget of 300 no card need be made of it."""
+    settings = Settings(profile("claude-opus-5"), 300, text_tokens, staircase(), ("turns", 1))
+    found = propose(state([replace(plain(n), pinned=n == 1) for n in range(1, count + 1)], None, 0), settings)
+    assert found.yielded == "fewer recent turns stay text"
+    assert [s.kind for s in found.plan.segments] == ["text", "handle"]
+    assert found.tokens <= 300
