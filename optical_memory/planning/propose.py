@@ -22,7 +22,7 @@ from optical_memory.planning.looks import sheet_for
 from optical_memory.planning.redraw import layouts, with_stored
 from optical_memory.planning.seal import LEFT, draft, unsealed
 from optical_memory.planning.segments import segments_of
-from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of, hours, recent
+from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of, hours, recent, with_gaps
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 OLD_SHARE = 0.35  # of the budget for what is old, low mark or not: one huge result must not turn all pages into handles
@@ -363,6 +363,7 @@ def _excerpted(state: State, settings: Settings) -> Proposal:
     segments, needed = tightest(state, settings)
     through = state.end - 1 if state.pending else state.end
     plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(segments))
-    hidden = Known(1, through, 0, {}, "", (), "handle", hidden=True)
-    placed = (Placed(hidden, "handle", 0),) if through else ()
+    placed = tuple(
+        Placed(span, "handle", 0) for span in with_gaps([s for s in state.spans if s.last <= through], through)
+    )
     return Proposal(plan, placed, plan.tokens + needed, None, "only the newest message and tool round fit")

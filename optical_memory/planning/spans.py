@@ -264,6 +264,20 @@ class Placed:
     tokens: int
 
 
+def with_gaps(spans: Iterable[Known], through: int) -> list[Known]:
+    """The spans, and before them or between them hidden ones for the turns up to `through` that are in none."""
+    out: list[Known] = []
+    at = 1
+    for span in spans:
+        if span.first > at and at <= through:
+            out.append(Known(at, min(through, span.first - 1), 0, {}, "", (), "handle", hidden=True))
+        out.append(span)
+        at = span.last + 1
+    if at <= through:
+        out.append(Known(at, through, 0, {}, "", (), "handle", hidden=True))
+    return out
+
+
 def hours(since: datetime | None, now: datetime | None) -> float:
     """Hours between, never negative: a clock that jumped back makes nothing younger than it is."""
     return max(0.0, (now - since).total_seconds() / 3600) if since and now else 0.0

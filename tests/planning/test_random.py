@@ -21,7 +21,7 @@ from optical_memory.cost import profile, text_tokens
 from optical_memory.errors import BudgetError
 from optical_memory.planning.decay import half_life, never, staircase
 from optical_memory.planning.propose import Proposal, propose
-from optical_memory.planning.redraw import with_older
+from optical_memory.planning.redraw import changes, with_older
 from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
 from tests.mixture import MODELS, WORDS
@@ -216,3 +216,17 @@ def test_a_pin_holds_as_long_as_it_fits_beside_a_handle_for_all_else(count):
     assert found.yielded == "fewer recent turns stay text"
     assert [s.kind for s in found.plan.segments] == ["text", "handle"]
     assert found.tokens <= 300
+
+
+@pytest.mark.parametrize("over", [0, 20])
+def test_where_only_the_newest_message_fits_the_step_tells_of_every_page_that_goes(over):
+    """So that it stands in the log, and can be undone, as any other."""
+    settings = Settings(profile("claude-opus-5"), 4_000, text_tokens, staircase(), ("turns", 2))
+    turns = [plain(n) for n in range(1, 61)]
+    before = propose(state(turns, None, 0), settings)
+    now = state([*turns, plain(61)], before, settings.budget - settings.turn(plain(61)) - over)
+    found = propose(now, settings)
+    assert found.yielded == "only the newest message and tool round fit"
+    assert [n for p in found.placed for n in range(p.span.first, p.span.last + 1)] == list(range(1, 61))
+    gone = [(c.first, c.last, c.after) for c in changes(now.spans, found.placed, settings) if c.page is not None]
+    assert gone == [(s.first, s.last, "handle") for s in now.spans]
