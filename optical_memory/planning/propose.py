@@ -353,9 +353,13 @@ def _readable(known: Known, settings: Settings, state: State) -> Mapping[str, fl
 
 
 def _guard(known: Known, ladder: bool) -> int:
-    """Whether the span must be text now: an instruction that has yielded once does not come back by itself."""
+    """Whether the span must be text now: an instruction that has yielded once does not come back by itself.
+
+    What has no text any more, or stands behind a handle for good, cannot be.
+    """
     fallen = ladder and known.page is not None and known.tier != "text"
-    return 0 if known.guard < 0 or (known.guard == 1 and fallen) else known.guard
+    bare = known.hidden or known.purged
+    return 0 if bare or known.guard < 0 or (known.guard == 1 and fallen) else known.guard
 
 
 def _excerpted(state: State, settings: Settings) -> Proposal:

@@ -19,6 +19,7 @@ import pytest
 import optical_memory.planning.propose as propose_module
 from optical_memory.cost import profile, text_tokens
 from optical_memory.errors import BudgetError
+from optical_memory.planning.context import Plan
 from optical_memory.planning.decay import half_life, never, staircase
 from optical_memory.planning.propose import Proposal, propose
 from optical_memory.planning.redraw import changes, with_older
@@ -96,8 +97,6 @@ def state(fresh: list[Row], before: Proposal | None, after: int) -> State:
 
 
 def _nothing() -> tuple[Any, tuple[Known, ...]]:
-    from optical_memory.planning.context import Plan
-
     return Plan(), ()
 
 
@@ -230,3 +229,13 @@ def test_where_only_the_newest_message_fits_the_step_tells_of_every_page_that_go
     assert [n for p in found.placed for n in range(p.span.first, p.span.last + 1)] == list(range(1, 61))
     gone = [(c.first, c.last, c.after) for c in changes(now.spans, found.placed, settings) if c.page is not None]
     assert gone == [(s.first, s.last, "handle") for s in now.spans]
+
+
+@pytest.mark.parametrize("budget", [120, 8_000])
+def test_a_turn_behind_a_handle_for_good_is_not_counted_as_text_for_nothing(budget):
+    """Though it is the message that the run answers: there is no text of it to show, so it has no price as text either."""
+    settings = Settings(profile("gpt-3.5-turbo"), budget, text_tokens, staircase(), ("turns", 0))
+    hidden = Known(1, 1, 0, {}, "", (), "handle", hidden=True, guard=3)
+    turn = replace(plain(2), text="ok", tokens=1)
+    found = propose(State(2, 1, Plan(through=1), (hidden,), (turn,)), settings)
+    assert not [s for s in found.plan.segments if s.kind == "text" and s.turns == (1, 1)]
