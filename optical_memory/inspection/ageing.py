@@ -20,8 +20,8 @@ from optical_memory.planning.context import READABLE, Span, card_line, choices, 
 from optical_memory.planning.decay import Age, DecaySchedule
 from optical_memory.planning.looks import sheet_for
 from optical_memory.planning.seal import CARD_CHARS, may_draw
-from optical_memory.planning.spans import Known, Look, Settings, costs_of, hours, turn_to_draw
-from optical_memory.planning.strength import is_instruction, strength
+from optical_memory.planning.spans import Known, Look, Settings, costs_of, hours, importance_of, turn_to_draw
+from optical_memory.planning.strength import is_instruction
 from optical_memory.planning.tiers import DRAWN, RANK, TIERS, Tier, fainter
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _alone(row: TurnRow, settings: Settings) -> Known:
     return Known(
         row.number, row.number, settings.turn(row), _looks(drawn, sheet, settings) if sheet else {},
         headlines([drawn], min(high, max(low, row.chars // 12))), (),
-        importance=strength(row.importance, row.recalls, row.weight), guard=int(is_instruction(row.role, row.text)),
+        importance=importance_of(row), guard=int(is_instruction(row.role, row.text)),
         since=row.created_at or row.stored_at, chars=row.chars, raw=row.tokens,
     )  # fmt: skip
 
@@ -143,7 +143,7 @@ def tier_in(span: Held, turns: int, settings: Settings) -> tuple[Tier, str]:
         return "text", "it is an instruction: it stays text as long as there is room"
     if span.page is None and _within_keep(age, settings):
         return "text", "it is still among the newest turns, which stay text"
-    wanted = settings.schedule(age.slowed(1 + known.importance + 0.5 * known.recalls))
+    wanted = settings.due(known, age)
     most = fainter(wanted, known.tier) if span.page is not None and not known.recalled else wanted
     got = choices(_as_span(known, most, settings))[0]
     return got, _why(got, wanted, most, span, settings)

@@ -14,7 +14,7 @@ from optical_memory.pages import renderers
 from optical_memory.planning.context import Plan
 from optical_memory.planning.looks import looks, sheet_for
 from optical_memory.planning.seal import olds_of
-from optical_memory.planning.spans import Known, Look, Settings, State, copy_of, parse_sheet, parse_style
+from optical_memory.planning.spans import Known, Look, Settings, State, copy_of, parse_sheet, parse_style, with_gaps
 from optical_memory.planning.tiers import Tier, fainter
 from optical_memory.storage import PageRow, Path, PlanRow, Reader, TurnRow, end
 
@@ -46,7 +46,8 @@ def load(
     plan, spans = _in_force(reader, path, standing, settings, seen)
     fresh = reader.turns(path, plan.through + 1)
     anchor = next((t.number for t in reversed(fresh) if t.role == "user"), standing.anchor if standing else 0)
-    spans = _with_gaps(plan, _strengthened(reader, path, spans, plan, standing, anchor, settings))
+    # turns behind a handle, whose pages need not be looked at, are the gaps
+    spans = with_gaps(_strengthened(reader, path, spans, plan, standing, anchor, settings), plan.through)
     recalled = reader.recalled(path, key, since=standing.head if standing else 0)
     extra = sum(r.tokens for r in recalled if r.anchor > plan.through)  # what a step has sealed took its own along
     state = State(end(path), anchor, plan, tuple(spans), tuple(fresh), reserved, now, extra, ladder)
@@ -123,20 +124,6 @@ def tiers_of(pages: Sequence[PageRow], plan: Plan) -> list[tuple[PageRow, Tier]]
     """The pages that a plan in force has sealed, with the tier at which it shows each."""
     tiers: dict[int | None, Any] = {s.page: s.kind for s in plan.segments if s.page is not None}
     return [(page, tiers.get(page.id, "handle")) for page in pages if page.last <= plan.through]
-
-
-def _with_gaps(plan: Plan, spans: Sequence[Known]) -> list[Known]:
-    """The spans, and before them or between them the turns behind a handle whose pages need not be looked at."""
-    out: list[Known] = []
-    at = 1
-    for span in spans:
-        if span.first > at and at <= plan.through:
-            out.append(Known(at, min(plan.through, span.first - 1), 0, {}, "", (), "handle", hidden=True))
-        out.append(span)
-        at = span.last + 1
-    if at <= plan.through:
-        out.append(Known(at, plan.through, 0, {}, "", (), "handle", hidden=True))
-    return out
 
 
 def _known(reader: Reader, path: Path, page: PageRow, tier: Tier, settings: Settings) -> Known:
@@ -224,7 +211,7 @@ def _strengthened(
             out.append(known)
             continue
         span = _with_recalled(reader, path, known, ever, settings)
-        mine = [t for t in marked if span.first <= t.number <= span.last]
+        mine = [t for t in ever if span.first <= t.number <= span.last]
         pinned = _copies(reader, path, span, {t.number: copy_of(t) for t in mine if t.pinned and not t.purged}, plan)
         out.append(
             replace(

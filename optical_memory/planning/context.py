@@ -39,7 +39,8 @@ class Span:
     """Turns `first`..`last` as the planner sees them.
 
     `costs` has the tokens of every tier that can be had; `most` is the sharpest tier that age and strength allow;
-    `information` is how much its turns say; `guard` is 0, or 1 for an instruction and 2 for a pin, which stay text.
+    `information` is how much its turns say; `guard` is 0, or 1 for an instruction, 2 for a pin and 3 for the message
+    that a run answers, which stay text.
     """
 
     first: int
@@ -59,7 +60,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One piece of the assembled context: `kind` is a tier, `preamble`, `facts`, `recalled` or `current`."""
+    """One piece of the assembled context: `kind` is a tier, `preamble`, `facts`, `recalled`, `excerpt` or `current`."""
 
     kind: str
     turns: tuple[int, int] | None
@@ -119,8 +120,8 @@ class Plan:
 def choices(span: Span) -> list[Tier]:
     """The tiers that this span may be shown at.
 
-    Not sharper than `most`; but where no fainter picture costs less, the cheapest sharper one stands in, and where no
-    picture is cheaper than the text, the text does (the profit gate).
+    Not sharper than `most`; but where that is a picture and there is none so faint, the cheapest sharper one stands in, or the
+    text where it has no picture (the profit gate: `costs` has those alone that are cheaper). For a card nothing stands in.
     """
     if span.guard:
         return ["text"]
@@ -130,10 +131,6 @@ def choices(span: Span) -> list[Tier]:
     allowed: list[Tier] = [t for t in TIERS[most:] if t in costs]
     if span.most in DRAWN and DRAWABLE.isdisjoint(allowed):
         allowed[:0] = [t for t in ("text", *DRAWN) if t in costs][-1:]
-    if (text := costs.get("text")) is not None and "text" not in allowed:
-        shown = [costs[t] for t in allowed if t != "handle"]
-        if text <= (min(shown) if shown else 0):
-            allowed.insert(0, "text")
     return allowed
 
 

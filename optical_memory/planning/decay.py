@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 from optical_memory.errors import ConfigError
@@ -34,32 +35,42 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class Stair:
-    """From this age on, at most this tier."""
+    """From this age on, at most this tier. Raises ConfigError for what is no tier below text, no unit, or no age."""
 
     tier: Tier
     amount: float
     unit: Unit
+
+    def __post_init__(self) -> None:
+        if self.tier not in TIERS[1:]:
+            raise ConfigError(f"schedule: unknown tier {self.tier!r}, use one of {', '.join(TIERS[1:])}")
+        if self.unit not in UNITS or not 0 <= self.amount < inf:
+            raise ConfigError(
+                f"schedule: {self.tier} after {(self.unit, self.amount)!r}: the unit is one of {', '.join(UNITS)}, "
+                f"the amount 0 or more"
+            )
 
 
 @dataclass(frozen=True)
 class DecaySchedule(Shown):
     """Stairs from vivid downwards; an age stands on the lowest stair that it has reached.
 
-    Raises ConfigError where a stair is unknown, an amount negative, or a lower tier begins earlier than a higher one.
+    Raises ConfigError where a lower tier begins earlier than a higher one by the same unit.
     """
 
     stairs: tuple[Stair, ...] = ()
     name: str = "staircase"
 
     def __post_init__(self) -> None:
-        latest: dict[str, float] = {}
-        for stair in sorted(self.stairs, key=lambda s: RANK[s.tier]):
-            if stair.amount < latest.get(stair.unit, 0):
+        begins = {(s.tier, s.unit): s.amount for s in sorted(self.stairs, key=lambda s: -s.amount)}
+        latest: dict[Unit, float] = {}
+        for (tier, unit), amount in sorted(begins.items(), key=lambda b: RANK[b[0][0]]):
+            if amount < latest.get(unit, 0):
                 raise ConfigError(
-                    f"schedule: {stair.tier!r} begins at {stair.amount:g} {stair.unit}, earlier than a sharper tier "
-                    f"({latest[stair.unit]:g}): give growing ages from vivid to handle"
+                    f"schedule: {tier!r} begins at {amount:g} {unit}, earlier than a sharper tier "
+                    f"({latest[unit]:g}): give growing ages from vivid to handle"
                 )
-            latest[stair.unit] = stair.amount
+            latest[unit] = amount
 
     def __call__(self, age: Age) -> Tier:
         """The sharpest tier that the schedule allows at this age."""
@@ -89,18 +100,12 @@ class DecaySchedule(Shown):
 Schedule = Callable[[Age], Tier]
 
 
-def _stair(tier: str, after: Sequence[Any]) -> Stair:
-    if tier not in TIERS or tier == "text":
-        raise ConfigError(f"schedule: unknown tier {tier!r}, use one of {', '.join(TIERS[1:])}")
+def _stair(tier: Any, after: Any) -> Stair:
     try:
         unit, amount = after
         amount = float(amount)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"schedule: {tier} has {after!r}, give (unit, amount) such as ('turns', 40)") from None
-    if unit not in UNITS or not 0 <= amount < float("inf"):
-        raise ConfigError(
-            f"schedule: {tier} after {after!r}: the unit is one of {', '.join(UNITS)}, the amount 0 or more"
-        )
     return Stair(tier, amount, unit)
 
 
@@ -113,8 +118,8 @@ def staircase(**after: tuple[Unit, float] | Sequence[tuple[Unit, float]]) -> Dec
     chosen: Mapping[str, Any] = after or {"clear": ("turns", 60), "dense": ("turns", 200), "card": ("turns", 1_000)}
     stairs = []
     for tier, value in chosen.items():
-        several = [value] if len(value) == 2 and isinstance(value[0], str) else value
-        stairs += [_stair(tier, one) for one in several]
+        several = isinstance(value, list | tuple) and all(isinstance(one, list | tuple) for one in value)
+        stairs += [_stair(tier, one) for one in (value if several else [value])]
     return DecaySchedule(tuple(stairs))
 
 
@@ -123,9 +128,9 @@ def half_life(amount: float, unit: Unit = "turns") -> DecaySchedule:
 
     The form is Ebbinghaus's exponential forgetting, R = 2 ** (-age / half-life), cut into the tiers that exist.
     """
-    if amount <= 0:
+    if not amount > 0:
         raise ConfigError(f"half_life({amount!r}): give an amount above 0, such as half_life(100)")
-    stairs = tuple(Stair(tier, amount * n, unit) for tier, n in (("clear", 1), ("dense", 2), ("card", 4)))  # type: ignore[arg-type]
+    stairs = tuple(_stair(tier, (unit, amount * n)) for tier, n in (("clear", 1), ("dense", 2), ("card", 4)))
     return DecaySchedule(stairs, "half_life")
 
 

@@ -39,7 +39,9 @@ MOST_CHARS = 200_000  # of one text that are looked through; what is beyond is l
 def exact_strings(text: str) -> list[str]:
     """The exact strings of a text, each once, in their order."""
     found: dict[str, None] = {}
-    for match in _EXACT.finditer(_LONG.sub(" ", text[:MOST_CHARS])):
+    if len(text) > MOST_CHARS:
+        text = (text[:MOST_CHARS].rsplit(None, 1) or [""])[0]  # a word cut in two would be told wrong
+    for match in _EXACT.finditer(_LONG.sub(" ", text)):
         string = (match[1] or "").rstrip(_TRAILING)
         if 2 <= len(string) <= 120:
             found.setdefault(string)

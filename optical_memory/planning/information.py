@@ -47,7 +47,8 @@ def information(texts: tuple[str, ...]) -> tuple[float, ...]:
         for sentence, words in told:
             new = words - said
             said |= words
-            total += _manner(sentence) * sum(max(0.0, math.log(len(texts) / turns_with[w]) - common) for w in new)
+            rare = math.fsum(max(0.0, math.log(len(texts) / turns_with[w]) - common) for w in new)  # in any order
+            total += _manner(sentence) * rare
         worth.append(_saturated(total * (TIMED if TIME.search(text[:LOOKED_AT]) else 1.0)))
     return tuple(worth)
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 
 from optical_memory.cost import Profile
 from optical_memory.pages import Sheet
-from optical_memory.planning.context import Plan, Segment, Span, allocate
+from optical_memory.planning.context import Plan, Segment, Span, allocate, choices
 from optical_memory.planning.decay import Age
 from optical_memory.planning.excerpt import tightest
 from optical_memory.planning.looks import sheet_for
 from optical_memory.planning.redraw import layouts, with_stored
 from optical_memory.planning.seal import LEFT, draft, unsealed
 from optical_memory.planning.segments import segments_of
-from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of, hours, recent
+from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of, hours, recent, with_gaps
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 OLD_SHARE = 0.35  # of the budget for what is old, low mark or not: one huge result must not turn all pages into handles
@@ -50,13 +50,17 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How far the planner has yielded: turns kept as text, whether instructions and pins hold, share of the budget."""
+    """How far the planner has yielded: turns kept as text, whether instructions and pins hold, share of the budget.
+
+    At the `cheapest` ones nothing but these need be shown.
+    """
 
     keep: int | None
     guards: int
     mark: float
     words: str = ""
     old: float = OLD_SHARE
+    cheapest: bool = False
 
 
 def current_tokens(state: State, settings: Settings) -> int:
@@ -96,9 +100,9 @@ def _levels(settings: Settings) -> Iterator[Level]:
     yield Level(None, 2, settings.low_mark)
     for keep in (6, 3, 1, 0):
         yield Level(keep, 2, settings.low_mark, "fewer recent turns stay text")
-    yield Level(0, 2, 1.0, "fewer recent turns stay text")
-    yield Level(0, 1, 1.0, "instructions became cards")
-    yield Level(0, 0, 1.0, "pins became cards")
+    yield Level(0, 2, 1.0, "fewer recent turns stay text", cheapest=True)
+    yield Level(0, 1, 1.0, "instructions became cards", cheapest=True)
+    yield Level(0, 0, 1.0, "pins became cards", cheapest=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +187,17 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     sheet = sheet_for(settings.profile, settings.budget)
     limit = int(settings.budget * level.mark) - state.reserved
     known = [s for s in state.spans if s.last <= boundary]
-    drafted = draft(state, settings, sheet, boundary, limit, share, fill) if len(known) == len(state.spans) else []
+    if len(known) < len(state.spans):  # a page behind the plan that reaches further: nothing is sealed beside it
+        boundary = max([state.plan.through, *(s.last for s in known)])
+    drafted = draft(state, settings, sheet, boundary, limit, share, fill)
     spans = sorted(known + drafted, key=lambda s: s.first)
     through = spans[-1].last if spans else state.plan.through
     tail = sum(settings.turn(t) for t in state.fresh if t.number > through)
     limit = max(limit, min(settings.budget - state.reserved, tail + int(level.old * settings.budget)))
     options = _options([_relax(s, level.guards) for s in spans], settings, state)
     fitted = _fit(options, settings, limit - tail)
+    if fitted is None and level.cheapest:
+        fitted = _cheapest(options, settings, limit - tail)
     if fitted is None:
         return None
     placed, segments = fitted
@@ -242,9 +250,7 @@ def _boundary(state: State, settings: Settings, level: Level) -> int:
 
 def _enough(settings: Settings, level: Level, kept: int, tokens: int) -> bool:
     unit, amount = settings.keep
-    if unit == "turns":
-        return kept >= (amount if level.keep is None else min(amount, level.keep))
-    return tokens >= amount if level.keep is None else kept >= level.keep
+    return (kept if unit == "turns" else tokens) >= amount or (level.keep is not None and kept >= level.keep)
 
 
 def _relax(span: Known, guards: int) -> Known:
@@ -290,6 +296,22 @@ def _fit(
     return best
 
 
+def _cheapest(
+    options: Sequence[tuple[Known, Span]], settings: Settings, room: int
+) -> tuple[list[Placed], list[Segment]] | None:
+    """All spans at their cheapest, if need be without a fact sheet: this goes before an instruction or a pin does.
+
+    None if that is too much.
+    """
+    tiers = [min(choices(span), key=lambda tier: (span.costs[tier], RANK[tier])) for _, span in options]
+    placed = [Placed(s, t, o.costs[t]) for (s, o), t in zip(options, tiers, strict=True)]
+    for facts in (min(int(settings.budget * settings.facts), room // 4), 0):
+        segments = segments_of(placed, settings, facts)
+        if sum(s.tokens for s in segments) <= room:
+            return placed, segments
+    return None
+
+
 def _within_images(spans: Sequence[Known], settings: Settings) -> list[Known]:
     """The newest spans may be drawn, as many as the provider takes images in one request."""
     left, out = settings.profile.max_images, []
@@ -310,7 +332,7 @@ def _span_ages(spans: Sequence[Known], state: State) -> list[Age]:
 
 def _span(known: Known, age: Age, settings: Settings, state: State) -> Span:
     """The span as the allocator sees it."""
-    wanted = settings.schedule(age.slowed(1 + known.importance + 0.5 * known.recalls))
+    wanted = settings.due(known, age)
     most: Tier = wanted if known.recalled or not state.ladder else fainter(wanted, known.tier)
     if known.guard == -1 and RANK[most] < RANK["card"]:
         most = "card"
@@ -331,9 +353,13 @@ def _readable(known: Known, settings: Settings, state: State) -> Mapping[str, fl
 
 
 def _guard(known: Known, ladder: bool) -> int:
-    """Whether the span must be text now: an instruction that has yielded once does not come back by itself."""
+    """Whether the span must be text now: an instruction that has yielded once does not come back by itself.
+
+    What has no text any more, or stands behind a handle for good, cannot be.
+    """
     fallen = ladder and known.page is not None and known.tier != "text"
-    return 0 if known.guard < 0 or (known.guard == 1 and fallen) else known.guard
+    bare = known.hidden or known.purged
+    return 0 if bare or known.guard < 0 or (known.guard == 1 and fallen) else known.guard
 
 
 def _excerpted(state: State, settings: Settings) -> Proposal:
@@ -341,6 +367,7 @@ def _excerpted(state: State, settings: Settings) -> Proposal:
     segments, needed = tightest(state, settings)
     through = state.end - 1 if state.pending else state.end
     plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(segments))
-    hidden = Known(1, through, 0, {}, "", (), "handle", hidden=True)
-    placed = (Placed(hidden, "handle", 0),) if through else ()
+    placed = tuple(
+        Placed(span, "handle", 0) for span in with_gaps([s for s in state.spans if s.last <= through], through)
+    )
     return Proposal(plan, placed, plan.tokens + needed, None, "only the newest message and tool round fit")

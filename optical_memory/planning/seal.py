@@ -20,8 +20,19 @@ from optical_memory.planning.facts import exact_strings, rank
 from optical_memory.planning.information import best, information
 from optical_memory.planning.looks import Old, characters, faintest, looks
 from optical_memory.planning.segments import STRINGS_PER_SPAN
-from optical_memory.planning.spans import Known, Look, Settings, State, StoredTurn, copy_of, hours, recent, turn_to_draw
-from optical_memory.planning.strength import is_instruction, strength
+from optical_memory.planning.spans import (
+    Known,
+    Look,
+    Settings,
+    State,
+    StoredTurn,
+    copy_of,
+    hours,
+    importance_of,
+    recent,
+    turn_to_draw,
+)
+from optical_memory.planning.strength import is_instruction
 from optical_memory.planning.tiers import DRAWN, RANK, Tier, fainter
 
 CARD_CHARS = (60, 160)  # a card's length: a twelfth of its span within these bounds
@@ -45,32 +56,28 @@ class Draft:
 
 
 def seal(
-    turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *, partial: bool = True,
-    share: float = 1.0, apart: bool = False,
+    turns: Sequence[Old], profile: Profile, sheet: Sheet | None, tier_of: Callable[[int], Tier], *,
+    growing: int | None = None, share: float = 1.0, apart: bool = False,
 ) -> list[Draft]:  # fmt: skip
     """Spans for these turns, in order and without gaps.
 
-    `tier_of(number)` is the tier that a turn's age asks for: a page is filled at the tier at which it is first shown. With
-    `partial=False` the last page is left unsealed while it is not full (where a half-empty page costs as much). With a
-    `share` below 1, only turns with that share of the characters are drawn, those that say most: so a page spans more.
+    `tier_of(number)` is the tier that a turn's age asks for: a page is filled at the tier at which it is first shown. Where a
+    half-empty page costs as much, the newest may be left unsealed so that it grows: if all its turns come after `growing`.
+    With a `share` below 1, only turns with that share of the characters are drawn, those that say most: so a page spans more.
     Where pages are drawn anew, turns of different tiers may share one, at the faintest of these, unless they are to be `apart`.
     """
     chosen = None if share >= 1 else _worthiest(turns, share)
     drafts: list[Draft] = []
+    if not any(profile.readable(tier) for tier in DRAWN):
+        sheet = None
     for run in _runs(turns, sheet is None or sheet.crop):
-        if sheet is None or not run[0].drawable or all(t.guard for t in run):
+        if sheet is None or not any(t.drawable for t in run) or all(t.guard for t in run):
             drafts += [Draft(t.drawn.number, t.drawn.number, guard=t.guard, tier=t.shown) for t in run]
         else:
             drafts += _pages(run, profile, sheet, tier_of, chosen, apart)
-    if not partial and drafts and sheet is not None and not sheet.crop:
-        return drafts[: _full(drafts)]
-    return drafts
-
-
-def _full(drafts: Sequence[Draft]) -> int:
-    """How many drafts to keep so that the newest page, which may still grow, is not among them."""
-    last = max((i for i, d in enumerate(drafts) if d.looks), default=-1)
-    return last if last == len(drafts) - 1 else len(drafts)
+    if growing is None or sheet is None or sheet.crop or not drafts:
+        return drafts
+    return drafts[:-1] if drafts[-1].looks and drafts[-1].first > growing else drafts
 
 
 def _runs(turns: Sequence[Old], parted: bool) -> Iterator[list[Old]]:
@@ -136,17 +143,14 @@ def _batches(
         end = start
         while end < len(turns) and _style(profile, tier_of(turns[end].number)) == style:
             end += 1
-        if style is None:
-            style = next(s for s in profile.tiers.values() if s is not None)
         yield from _split(turns[start:end], style, sheet)
         start = end
 
 
-def _style(profile: Profile, tier: Tier) -> Style | None:
+def _style(profile: Profile, tier: Tier) -> Style:
     """The style of a tier; of the sharpest drawn one for text, of the faintest for cards and where the tier is not drawn."""
-    drawn = [profile.tiers[t] for t in DRAWN if profile.tiers.get(t) is not None]
-    wanted = profile.tiers.get(tier)
-    return wanted or (drawn[0 if tier == "text" else -1] if drawn else None)
+    drawn = [style for t in DRAWN if (style := profile.tiers.get(t)) is not None]
+    return profile.tiers.get(tier) or drawn[0 if tier == "text" else -1]
 
 
 def _split(turns: Sequence[TurnText], style: Style, sheet: Sheet) -> Iterator[list[TurnText]]:
@@ -186,12 +190,15 @@ def draft(
     how = {old.drawn.number: (old.shown, old.type) for old in olds}
 
     def tier_of(number: int) -> Tier:
-        due, (shown, drawn) = settings.schedule(ages[number]), how[number]
+        due, (shown, drawn) = settings.allowed(ages[number]), how[number]
         return fainter(fill, drawn if RANK[due] <= RANK[shown] else fainter(due, drawn))
 
     for first, last in ranges(t.number for t in rows):
-        run, partial = [o for o in olds if first <= o.drawn.number <= last], crowded or last < through
-        drafts += seal(run, settings.profile, sheet, tier_of, partial=partial, share=share, apart=state.apart)
+        run, growing = [o for o in olds if first <= o.drawn.number <= last], not crowded and last >= through
+        drafts += seal(
+            run, settings.profile, sheet, tier_of, growing=state.plan.through if growing else None, share=share,
+            apart=state.apart,
+        )  # fmt: skip
     bare = ranges(t.number for t in free if t.purged)
     hidden = [Known(first, last, 0, {}, "", (), "handle", hidden=True) for first, last in bare]
     numbers = [t.number for t in rows]
@@ -246,7 +253,7 @@ def _ages(state: State) -> dict[int, Age]:
     ages: dict[int, Age] = {}
     tokens = 0
     for row in reversed((*state.older, *state.fresh)):
-        ages[row.number] = Age(state.end - row.number, tokens, hours(row.created_at, state.now))
+        ages[row.number] = Age(state.end - row.number, tokens, hours(row.created_at or row.stored_at, state.now))
         tokens += row.tokens
     return ages
 
@@ -285,7 +292,7 @@ def _known(draft: Draft, rows: Sequence[StoredTurn], olds: Sequence[Old], settin
     return Known(
         draft.first, draft.last, sum(settings.turn(row) for row in rows), draft.looks,
         headlines(texts, min(high, max(low, chars // 12))), tuple(rank(strings)[:STRINGS_PER_SPAN]), draft.tier,
-        importance=_mean_strength(rows), guard=draft.guard,
+        importance=_mean_importance(rows), guard=draft.guard,
         recalls=max((r.recalls for r in rows), default=0), since=rows[-1].created_at or rows[-1].stored_at, chars=chars,
         raw=sum(row.tokens for row in rows), told=draft.told,
         pinned=tuple((row.number, copy_of(row)) for row in rows if row.number in draft.told),
@@ -299,7 +306,7 @@ def _strings_of(text: str) -> tuple[str, ...]:
     return tuple(exact_strings(text))
 
 
-def _mean_strength(rows: Sequence[StoredTurn]) -> float:
-    """Strength of a span: its turns' by their tokens. The strongest turn alone would make all long spans alike."""
+def _mean_importance(rows: Sequence[StoredTurn]) -> float:
+    """Importance of a span: its turns' by their tokens. The strongest turn alone would make all long spans alike."""
     whole = sum(max(1, r.tokens) for r in rows)
-    return sum(strength(r.importance, r.recalls, r.weight) * max(1, r.tokens) for r in rows) / whole
+    return sum(importance_of(r) * max(1, r.tokens) for r in rows) / whole

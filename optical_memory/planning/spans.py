@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from optical_memory.cost import Profile
+from optical_memory.errors import ConfigError
 from optical_memory.messages import RESULT
 from optical_memory.pages import Sheet, Style, TurnText, renderer
 from optical_memory.planning.context import LOWERED, READABLE, Plan, card_line, parse_ranges, told_ranges
-from optical_memory.planning.decay import Schedule
-from optical_memory.planning.tiers import CARD, DRAWN, Tier
+from optical_memory.planning.decay import Age, Schedule
+from optical_memory.planning.strength import strength
+from optical_memory.planning.tiers import CARD, DRAWN, TIERS, Tier
 
 Size = tuple[int, int]
 
@@ -129,6 +131,19 @@ class Settings:
     low_mark: float = 0.6
     facts: float = 0.08
     horizon: float = 20
+
+    def allowed(self, age: Age) -> Tier:
+        """The sharpest tier that the schedule allows at this age. Raises ConfigError where a callable gives none."""
+        tier = self.schedule(age)
+        if tier not in TIERS:
+            raise ConfigError(
+                f"schedule: {self.schedule!r} gave {tier!r} for {age}; let it give one of {', '.join(TIERS)}"
+            )
+        return tier
+
+    def due(self, known: Known, age: Age) -> Tier:
+        """The same for a span of this age: it feels it as much less as it is strong."""
+        return self.allowed(age.slowed(1 + strength(known.importance, known.recalls)))
 
     def readable(self, known: Known) -> dict[str, float]:
         """Share of a span's information that is still readable at each tier; a card has the gist of it (`GIST`)."""
@@ -249,6 +264,20 @@ class Placed:
     tokens: int
 
 
+def with_gaps(spans: Iterable[Known], through: int) -> list[Known]:
+    """The spans, and before them or between them hidden ones for the turns up to `through` that are in none."""
+    out: list[Known] = []
+    at = 1
+    for span in spans:
+        if span.first > at and at <= through:
+            out.append(Known(at, min(through, span.first - 1), 0, {}, "", (), "handle", hidden=True))
+        out.append(span)
+        at = span.last + 1
+    if at <= through:
+        out.append(Known(at, through, 0, {}, "", (), "handle", hidden=True))
+    return out
+
+
 def hours(since: datetime | None, now: datetime | None) -> float:
     """Hours between, never negative: a clock that jumped back makes nothing younger than it is."""
     return max(0.0, (now - since).total_seconds() / 3600) if since and now else 0.0
@@ -257,6 +286,11 @@ def hours(since: datetime | None, now: datetime | None) -> float:
 def recent(tokens: float, budget: int) -> float:
     """What age leaves of a weight: a power of the tokens since, as needs fall (Anderson and Schooler 1991); 0.9 a budget ago."""
     return float((1 + tokens / budget) ** -FORGETTING)
+
+
+def importance_of(row: StoredTurn) -> float:
+    """How much a turn matters: the host's weight, or what was found in its words."""
+    return row.importance if row.weight is None else row.weight
 
 
 def label(row: StoredTurn) -> str:

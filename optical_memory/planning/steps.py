@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from optical_memory.cost import Price, break_even
+from optical_memory.planning.context import Plan, Span, choices
 from optical_memory.planning.decay import Age
 from optical_memory.planning.propose import Proposal, current_tokens, propose
 from optical_memory.planning.redraw import with_older
-from optical_memory.planning.spans import Known, Settings, State, costs_of
+from optical_memory.planning.spans import Known, Settings, State, costs_of, hours
 from optical_memory.planning.tiers import RANK
 
 Reason = Literal["forced", "cold", "pays", "first", "pinned"]
@@ -86,12 +87,12 @@ def decide(
     """(the plan to put in force or None, the reason for it, the same in words); `asked` looks as if a user message had come."""
     needed = current_tokens(state, settings) + state.reserved
     forced = needed > settings.budget
-    pinned = bool(_untold(state))
+    untold = _untold(state, state.plan)
     bare = state.bare > state.plan.through
     going_on = standing or state.pending  # a run that has begun without a plan goes on without one
     if not forced and not bare and going_on and not asked and not (state.fresh and state.fresh[-1].role == "user"):
         return None, "", "tiers change when a new user message comes"
-    if not forced and not pinned and not bare:
+    if not forced and not untold and not bare:
         hoped, words = verdict(
             _situation(state, settings, needed, needed - _hope(state, settings), needed, idle), settings.profile.price
         )
@@ -103,8 +104,9 @@ def decide(
     after = proposal.tokens + state.reserved
     suffix = needed - _shared_prefix(state, proposal)
     reason, words = verdict(_situation(state, settings, needed, after, suffix, idle), settings.profile.price)
-    if pinned and reason is None:
-        reason, words = "pinned", f"turn {_untold(state)[0]} was pinned and is not shown as text yet"
+    told = [n for n in untold if n not in _untold(state, proposal.plan)]
+    if told and reason is None:
+        reason, words = "pinned", f"turn {told[0]} was pinned and is not shown as text yet"
     if bare and reason is None:
         reason, words = "first", f"of turns up to {state.bare} only pictures are left, and they are not shown yet"
     if reason is None or (proposal.plan.through, proposal.plan.segments) == (state.plan.through, state.plan.segments):
@@ -121,10 +123,11 @@ def _cold(idle: float | None, price: Price) -> bool:
     return price.ttl <= 0 or idle is None or idle > price.ttl
 
 
-def _untold(state: State) -> list[int]:
-    """Pinned turns that the plan in force does not show as text."""
-    told = {s.turns[0] for s in state.plan.segments if s.kind == "recalled" and s.turns}
-    return [n for span in state.spans if span.tier != "text" for n, _ in span.pinned if n not in told]
+def _untold(state: State, plan: Plan) -> list[int]:
+    """Pinned turns that a plan does not show as text, of the spans that are not text now."""
+    told = [s.turns for s in plan.segments if s.kind in ("recalled", "text") and s.turns]
+    pinned = [n for span in state.spans if span.tier != "text" for n, _ in span.pinned]
+    return [n for n in pinned if not any(first <= n <= last for first, last in told)]
 
 
 def _named(reason: Reason, standing: bool) -> str:
@@ -146,13 +149,12 @@ def _hope(state: State, settings: Settings) -> int:
 
 def _queued(span: Known, state: State, settings: Settings, since: int) -> int:
     """What the fall that a span's age asks for would save; of its age in tokens only those `since` the plan are known."""
-    hours = max(0.0, (state.now - span.since).total_seconds() / 3600) if state.now and span.since else 0.0
-    slow = 1 + span.importance + 0.5 * span.recalls
-    wanted = settings.schedule(Age(state.end - span.last, since, hours).slowed(slow))
+    wanted = settings.due(span, Age(state.end - span.last, since, hours(span.since, state.now)))
     if span.guard or RANK[wanted] <= RANK[span.tier]:
         return 0
     costs = costs_of(span, settings)
-    return max(0, costs.get(span.tier, 0) - costs.get(wanted, costs.get(span.tier, 0)))
+    fallen = choices(Span(span.first, span.last, span.tier, wanted, costs, span.worth))[0]
+    return max(0, costs.get(span.tier, 0) - costs[fallen])
 
 
 def _shared_prefix(state: State, proposal: Proposal) -> int:

@@ -22,7 +22,7 @@ _DECISION = re.compile(
     re.IGNORECASE,
 )
 _NEGATION = re.compile(r"\b(?:not|never|no longer|cannot|can't|won't|without|except|unless)\b", re.IGNORECASE)
-_LISTED = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+\S", re.MULTILINE)
+_LISTED = re.compile(r"^[^\S\n]*(?:\d+[.)]|[-*•])\s+\S", re.MULTILINE)
 _NUMBER = re.compile(r"\d")
 _ORDER = re.compile(
     r"(?:^|[.!?;:,]\s+|\bplease\s+|\byou (?:must|should)\s+)"
@@ -55,6 +55,6 @@ def importance(role: str, text: str) -> float:
     return round(min(1.0, score), 3)
 
 
-def strength(importance: float, recalls: int = 0, weight: float | None = None) -> float:
-    """Strength of a turn, 0 or more: its importance (or the host's weight instead), and one half for each recall."""
-    return max(0.0, weight if weight is not None else importance) + 0.5 * recalls
+def strength(importance: float, recalls: int = 0) -> float:
+    """Strength of a span, 0 or more: its importance, and one half for each recall."""
+    return max(0.0, importance) + 0.5 * recalls

@@ -14,8 +14,3 @@ RANK: dict[str, int] = {tier: rank for rank, tier in enumerate(TIERS)}
 def fainter(one: Tier, other: Tier) -> Tier:
     """The lower of two tiers."""
     return one if RANK[one] >= RANK[other] else other
-
-
-def sharper(one: Tier, other: Tier) -> Tier:
-    """The higher of two tiers."""
-    return one if RANK[one] <= RANK[other] else other

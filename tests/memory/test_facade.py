@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from optical_memory import BudgetError, ConfigError, OpticalMemory, StoreError, ThreadNotFoundError
+from optical_memory import BudgetError, ConfigError, OpticalMemory, StoreError, ThreadNotFoundError, staircase
 from optical_memory.errors import ReadOnlyError
 from optical_memory.planning.tiers import DRAWN
 
@@ -188,6 +188,22 @@ def test_explain_says_in_words_why_and_why_not(make):
     assert "1,500" in memory.explain("t")
 
 
+@pytest.mark.parametrize(("words", "tier"), [(None, "clear"), ("word5", "vivid")])
+def test_a_page_of_which_a_turn_was_recalled_fades_later_also_after_the_next_step(make, words, tier):
+    """Where the schedule asks for clear after 60 turns, and the recall was a step ago."""
+    memory = make(
+        model="claude-opus-5", budget=16_000, schedule=staircase(clear=("turns", 60)), keep=("turns", 2), horizon=1_000
+    )
+    turns = [{"role": ("assistant", "user")[n % 2], "content": f"word{n} beta gamma delta " * 12} for n in range(1, 92)]
+    for first, last in ((0, 41), (41, 53), (53, 91)):
+        memory.remember("t", turns[first:last])
+        memory.context("t")
+        if words and last == 41:
+            assert [hit.turn for hit in memory.recall("t", words, limit=1)] == [5]
+    assert len(memory.steps("t")) == 3
+    assert memory.turns("t")[4].tier == tier
+
+
 def test_recall_returns_turns_word_for_word_and_makes_them_stronger(make):
     """By words, by exact id, by range; and what was recalled does not fade with the rest."""
     memory = make(budget=900)
@@ -271,6 +287,21 @@ def test_a_pinned_turn_stays_text_however_old(make):
     memory.unpin("t", [drawn, hidden])
     with pytest.raises(StoreError, match="no turn 9999"):
         memory.pin("t", 9999)
+
+
+@pytest.mark.parametrize(("words", "reasons"), [(60, {"pinned"}), (6_000, set())])
+def test_a_pin_is_a_reason_for_a_step_only_where_its_turn_fits(make, words, reasons):
+    """Else every message would bring a step that writes the provider's cache again and shows no more than before."""
+    memory = make(model="claude-opus-5", budget=4_000, keep=("turns", 2))
+    turns = talk(91)
+    turns[4]["content"] = "a long harbour tale " * (words // 4)
+    memory.remember("t", turns[:61])
+    memory.context("t")
+    memory.pin("t", 5)
+    for n in range(63, 92, 2):
+        memory.remember("t", turns[:n])
+        memory.context("t")
+    assert {step.reason for step in memory.steps("t")} & {"pinned"} == reasons
 
 
 def test_a_recalled_turn_behind_the_handle_comes_back_into_view(make):

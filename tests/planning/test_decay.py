@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_memory import ConfigError, DecaySchedule, half_life, never, staircase
-from optical_memory.planning.decay import Age, named
+from optical_memory.cost import profile, text_tokens
+from optical_memory.planning.decay import Age, Stair, named
+from optical_memory.planning.spans import Settings
 from optical_memory.planning.strength import importance, is_instruction, strength
 from optical_memory.planning.tiers import RANK
 
@@ -50,6 +54,13 @@ def test_any_of_several_ages_lowers():
     assert [schedule(Age(*a)) for a in ((41, 0, 0), (0, 0, 25), (39, 10**9, 23))] == ["dense", "dense", "vivid"]
 
 
+@pytest.mark.parametrize("clear", [[("turns", 60), ("turns", 30)], [("turns", 30), ("turns", 60)]])
+def test_several_ages_of_a_tier_may_be_given_in_any_order(clear):
+    """The tier begins at the first of them, and only that is held against the next tier's."""
+    schedule = staircase(clear=clear, dense=("turns", 40))
+    assert [schedule(Age(n, 0, 0)) for n in (29, 30, 40)] == ["vivid", "clear", "dense"]
+
+
 @pytest.mark.parametrize("schedule", [staircase(), half_life(7, "hours"), never(), staircase(clear=("tokens", 5))])
 def test_a_schedule_survives_json(schedule):
     """What is stored with a thread is the schedule that was given."""
@@ -65,7 +76,17 @@ def test_a_schedule_survives_json(schedule):
         lambda: staircase(clear=("days", 3)),
         lambda: staircase(clear=("turns", -1)),
         lambda: staircase(clear="soon"),
+        lambda: staircase(clear=5),
+        lambda: staircase(clear=("turns", 10**400)),
+        lambda: staircase(clear=("turns", float("nan"))),
+        lambda: Stair("blurry", 3, "turns"),
+        lambda: Stair("text", 3, "turns"),
+        lambda: Stair("clear", 3, "days"),
+        lambda: Stair("clear", -3, "turns"),
         lambda: half_life(0),
+        lambda: half_life(float("nan")),
+        lambda: half_life(float("inf")),
+        lambda: half_life(5, "days"),
         lambda: named("sometimes"),
         lambda: DecaySchedule.from_json('{"stairs": 1}'),
     ],
@@ -93,8 +114,23 @@ def test_standing_orders_and_requirement_lists_are_found_and_chatter_is_not(text
     assert not is_instruction("assistant", text)
 
 
+def test_a_message_of_blank_lines_is_judged_at_once():
+    """Such a turn is judged in each try of each plan; ten times in well under half a second, wherever a list might begin."""
+    began = perf_counter()
+    assert not any(is_instruction("user", "must" + "\n" * 3_990) for _ in range(10))
+    assert perf_counter() - began < 0.5
+
+
 def test_decisions_and_corrections_weigh_more_than_chatter():
     """Importance without a model."""
     assert importance("user", "Actually no, we decided on PostgreSQL, not 3 SQLite files.") > importance(
         "user", "nice, thanks!"
     )
+
+
+@pytest.mark.parametrize("nothing", ["blurry", None, 3])
+def test_a_callable_that_gives_no_tier_is_told_which_there_are(nothing):
+    """Whoever writes a schedule makes the mistake, so the message says what it gave, for what, and what it may give."""
+    settings = Settings(profile("claude-opus-5"), 4_000, text_tokens, lambda age: nothing)
+    with pytest.raises(ConfigError, match=rf"gave {nothing!r} for Age.*text, vivid, clear, dense, card, handle"):
+        settings.allowed(Age(5, 50, 1))

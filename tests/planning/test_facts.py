@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.planning.facts import exact_strings, rank
+from optical_memory.planning.facts import MOST_CHARS, exact_strings, rank
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,13 @@ def test_every_exact_string_stands_in_its_text(text):
     found = exact_strings(text)
     assert all(s in text for s in found)
     assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("beyond", range(12))
+def test_a_string_where_the_search_ends_is_told_whole_or_not_at_all(beyond):
+    """Half an id that is listed as exact would be worse than none."""
+    text = "HX-1" + " x" * ((MOST_CHARS - 4 - beyond) // 2) + " " * (beyond % 2) + " HX-4471123 and more"
+    assert set(exact_strings(text)) <= {"HX-1", "HX-4471123"}
 
 
 def test_ids_come_before_bare_numbers_and_what_was_told_comes_last():

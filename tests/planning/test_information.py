@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +30,25 @@ def test_news_is_worth_more_than_small_talk():
 def test_the_same_words_as_a_question_say_less():
     told, asked = information(("My flight leaves Oslo tonight.", "Your boat reaches Kiel tonight?"))
     assert told > asked
+
+
+TALK = """
+import random
+from optical_memory.planning.information import information
+rng = random.Random(1)
+print(information(tuple(" ".join(rng.choices([f"w{n}" for n in range(300)], k=60)) for _ in range(40))))
+"""
+
+
+def test_every_process_weighs_a_talk_alike_to_the_last_digit():
+    """Words stand in sets, whose order is another in each process; of turns that say as much one would stay here, one there."""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", TALK], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "012"
+    }
+    assert len(told) == 1
 
 
 def test_a_turn_said_by_all_says_nothing():

@@ -14,11 +14,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
+import optical_memory.planning.propose as propose_module
 from optical_memory.cost import profile, text_tokens
 from optical_memory.errors import BudgetError
+from optical_memory.planning.context import Plan
 from optical_memory.planning.decay import half_life, never, staircase
 from optical_memory.planning.propose import Proposal, propose
-from optical_memory.planning.redraw import with_older
+from optical_memory.planning.redraw import changes, with_older
 from optical_memory.planning.spans import Known, Placed, Settings, State, costs_of
 from optical_memory.planning.tiers import RANK
 from tests.mixture import MODELS, WORDS
@@ -93,8 +97,6 @@ def state(fresh: list[Row], before: Proposal | None, after: int) -> State:
 
 
 def _nothing() -> tuple[Any, tuple[Known, ...]]:
-    from optical_memory.planning.context import Plan
-
     return Plan(), ()
 
 
@@ -102,6 +104,7 @@ def check(found: Proposal, now: State, settings: Settings) -> None:
     """Within budget, every turn in exactly one place, nothing sharper than it was, and the same again."""
     assert found.tokens + now.reserved <= settings.budget
     assert found == propose(now, settings)
+    assert found.plan.through >= now.plan.through
     assert found.plan.tokens + sum(settings.turn(t) for t in now.fresh if t.number > found.plan.through) == found.tokens
     if found.sheet is None and not found.placed:
         return
@@ -167,3 +170,72 @@ def test_whatever_the_thread_and_the_settings_a_plan_keeps_its_budget_and_accoun
             before = found
             fresh += rows(rng, fresh[-1].number + 1, rng.randrange(1, 12))
     assert refused < THREADS / 2
+
+
+@pytest.mark.parametrize("gap", [0, 1])
+@pytest.mark.parametrize("later", [14, 60])
+def test_pages_of_a_step_that_was_undone_are_in_nobodys_way(later, gap):
+    """They lie behind the plan, and further than may be sealed now that more turns are kept: no turn before them is lost."""
+    settings = Settings(profile("gpt-4o"), 4_000, text_tokens, staircase(), ("turns", 2))
+    turns = [plain(n) for n in range(1, 62 + later)]
+    before = propose(state(turns[:59], None, 0), settings)
+    undone = propose(state(turns[: 59 + later], before, 0), settings)
+    behind = [replace(p.span, page=100 + p.span.first) for p in undone.placed if p.span.first > before.plan.through]
+    now = state(turns, before, 0)
+    now = replace(now, spans=(*now.spans, *behind[gap:]))
+    found = propose(with_older(now, settings.profile), replace(settings, keep=("turns", 6)))
+    assert found.plan.through >= before.plan.through
+    assert [n for p in found.placed for n in range(p.span.first, p.span.last + 1)] == list(
+        range(1, found.plan.through + 1)
+    )
+
+
+def plain(number: int) -> Row:
+    """A turn of 30 words."""
+    text = " ".join(f"w{number}x{k}" for k in range(30))
+    return Row(number, "user" if number % 2 else "assistant", text, text_tokens(text))
+
+
+@pytest.mark.parametrize(
+    "keep", [("tokens", 0), ("tokens", 100), ("tokens", 4_000), ("turns", 0), ("turns", 4), ("turns", 40)]
+)
+def test_yielding_keeps_no_more_turns_as_text_than_was_asked_for(keep):
+    """From each level to the next, the newest turn that may be sealed is the same one or a newer one."""
+    settings = Settings(profile("claude-opus-5"), 8_000, text_tokens, staircase(), keep)
+    now = state([plain(n) for n in range(1, 60)], None, 0)
+    newest = [propose_module._boundary(now, settings, level) for level in propose_module._levels(settings)]
+    assert newest == sorted(newest)
+
+
+@pytest.mark.parametrize("count", [8, 12, 40])
+def test_a_pin_holds_as_long_as_it_fits_beside_a_handle_for_all_else(count):
+    """The pinned turn is 209 tokens and the handle 33: with a budget of 300 no card need be made of it."""
+    settings = Settings(profile("claude-opus-5"), 300, text_tokens, staircase(), ("turns", 1))
+    found = propose(state([replace(plain(n), pinned=n == 1) for n in range(1, count + 1)], None, 0), settings)
+    assert found.yielded == "fewer recent turns stay text"
+    assert [s.kind for s in found.plan.segments] == ["text", "handle"]
+    assert found.tokens <= 300
+
+
+@pytest.mark.parametrize("over", [0, 20])
+def test_where_only_the_newest_message_fits_the_step_tells_of_every_page_that_goes(over):
+    """So that it stands in the log, and can be undone, as any other."""
+    settings = Settings(profile("claude-opus-5"), 4_000, text_tokens, staircase(), ("turns", 2))
+    turns = [plain(n) for n in range(1, 61)]
+    before = propose(state(turns, None, 0), settings)
+    now = state([*turns, plain(61)], before, settings.budget - settings.turn(plain(61)) - over)
+    found = propose(now, settings)
+    assert found.yielded == "only the newest message and tool round fit"
+    assert [n for p in found.placed for n in range(p.span.first, p.span.last + 1)] == list(range(1, 61))
+    gone = [(c.first, c.last, c.after) for c in changes(now.spans, found.placed, settings) if c.page is not None]
+    assert gone == [(s.first, s.last, "handle") for s in now.spans]
+
+
+@pytest.mark.parametrize("budget", [120, 8_000])
+def test_a_turn_behind_a_handle_for_good_is_not_counted_as_text_for_nothing(budget):
+    """Though it is the message that the run answers: there is no text of it to show, so it has no price as text either."""
+    settings = Settings(profile("gpt-3.5-turbo"), budget, text_tokens, staircase(), ("turns", 0))
+    hidden = Known(1, 1, 0, {}, "", (), "handle", hidden=True, guard=3)
+    turn = replace(plain(2), text="ok", tokens=1)
+    found = propose(State(2, 1, Plan(through=1), (hidden,), (turn,)), settings)
+    assert not [s for s in found.plan.segments if s.kind == "text" and s.turns == (1, 1)]

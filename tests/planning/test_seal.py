@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_memory.cost import profile
+from optical_memory.cost import profile, text_tokens
 from optical_memory.pages import Sheet, Style, TurnText
+from optical_memory.planning.context import Plan
+from optical_memory.planning.decay import never, staircase
 from optical_memory.planning.looks import Old, looks
-from optical_memory.planning.seal import seal
+from optical_memory.planning.propose import Proposal
+from optical_memory.planning.redraw import layouts, with_older
+from optical_memory.planning.seal import draft, seal
+from optical_memory.planning.spans import Placed, Settings
 from optical_memory.planning.tiers import DRAWN, RANK
+from tests.planning.test_random import THEN, Row, state
 
 SHEET = Sheet(600, 400, 20)
 WHOLE = Sheet(600, 400, crop=False)
@@ -52,9 +59,9 @@ def test_drafts_follow_one_another_without_a_gap(count, share, guards, whole):
         share=share,
     )
     assert [n for d in made for n in range(d.first, d.last + 1)] == list(range(1, count + 1))
-    for draft in made:
-        for look in draft.looks.values():
-            assert all(draft.first <= a <= b <= draft.last for a, b in look.left)
+    for one in made:
+        for look in one.looks.values():
+            assert all(one.first <= a <= b <= one.last for a, b in look.left)
             assert 0 <= look.held <= 1
 
 
@@ -80,6 +87,21 @@ def test_a_page_is_not_told_as_text_where_that_would_show_again_a_turn_that_it_l
     old, new = olds(3)[1:]
     made = seal([replace(old, shown=shown), new], READER, SHEET, lambda n: "vivid", share=share)
     assert [(d.first, d.last, d.tier, _drawn(d)) for d in made] == [(2, 3, tier, [3])]
+
+
+def test_a_model_that_reads_no_type_at_all_keeps_its_turns_as_text():
+    """It sees, and yet there is no tier for it: each turn is a span of its own, without a picture."""
+    made = seal(olds(5), reading(), SHEET, lambda n: "vivid")
+    assert [(d.first, d.last, dict(d.looks)) for d in made] == [(n, n, {}) for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_turn_left_out_that_no_font_draws_any_more_keeps_no_other_from_its_page(at):
+    """Wherever it stands: it is not drawn anyway."""
+    turns = olds(5)
+    turns[at] = replace(turns[at], shown="handle", drawable=False)
+    made = seal(turns, READER, SHEET, lambda n: "vivid")
+    assert [_drawn(d) for d in made] == [[n for n in range(1, 6) if n != at + 1]]
 
 
 def test_a_page_fades_to_fewer_turns_where_no_smaller_type_is_read():
@@ -126,3 +148,31 @@ def test_an_instruction_parts_cropped_pages_and_is_told_beside_whole_ones(reader
     assert ((10, 10) in spans(made)) is (not told)
     if told:
         assert all((10, 10) in d.looks["vivid"].left for d in made if d.told)
+
+
+@pytest.mark.parametrize("count", range(30, 40))
+def test_what_is_sealed_stays_sealed_when_it_is_laid_out_anew_with_room_to_spare(count):
+    """The newest page may grow a while longer, but not if old turns are on it: between page and text they would be lost."""
+    settings = Settings(BY_PAGE, 8_000, text_tokens, never(), ("turns", 0))
+    before = state([row(n) for n in range(1, count + 1)], None, 0)
+    first = draft(before, settings, WHOLE, count, limit=0)
+    placed = tuple(Placed(span, "vivid", 0) for span in first)
+    now = state([row(n) for n in range(1, count + 3)], Proposal(Plan(count), placed, 0, WHOLE), 0)
+    for layout in layouts(with_older(now, BY_PAGE)):
+        spans = sorted([*layout.spans, *draft(layout, settings, WHOLE, count + 2, limit=8_000)], key=lambda s: s.first)
+        assert [n for s in spans for n in range(s.first, s.last + 1)][:count] == list(range(1, count + 1))
+
+
+def test_turns_without_a_time_are_as_old_as_the_store_has_them_on_new_pages_too():
+    """So that a page is filled for the tier at which it is shown at once, where age is counted in hours."""
+    settings = Settings(READER, 8_000, text_tokens, staircase(clear=("hours", 24)), ("turns", 0))
+    new, old = THEN, THEN - timedelta(days=3)
+    timed = [replace(row(n), created_at=old, stored_at=new) for n in range(1, 60)]
+    stored = [replace(row(n), created_at=None, stored_at=old) for n in range(1, 60)]
+    one, other = (draft(state(rows, None, 0), settings, SHEET, 59, limit=0) for rows in (timed, stored))
+    assert [(s.first, s.last, s.since) for s in one] == [(s.first, s.last, s.since) for s in other]
+
+
+def row(number: int) -> Row:
+    text = " ".join(f"w{number}x{k}" for k in range(12))
+    return Row(number, "user" if number % 2 else "assistant", text, text_tokens(text))
