@@ -43,6 +43,8 @@ def at(**changed) -> Situation:
         (at(), UNCACHED, "cold"),
         (at(), CACHED, None),
         (at(horizon=25), CACHED, "pays"),
+        (at(horizon=25, growth=1_000), CACHED, "pays"),
+        (at(horizon=25, growth=1_200), CACHED, None),
         (at(new=28_000, idle=None), CACHED, None),
         (at(new=29_000), UNCACHED, None),
         (at(new=27_000), UNCACHED, "cold"),
@@ -52,6 +54,7 @@ def at(**changed) -> Situation:
 def test_the_reason_for_a_step(now, price, reason):
     """15,000 of 28,000 tokens saved on a warm cache at Opus 5.5 prices pay after 19.8 calls, not before.
 
+    Where 1,200 more are queued with each call, as much again is after 12.5 of them, and the step waits until it saves more.
     Without a cache what counts is whether a thirty-second of the budget is saved.
     """
     found, words = verdict(now, price)
@@ -63,6 +66,8 @@ def test_the_words_name_the_figures():
     """Why not now, in a sentence that can be checked."""
     assert "after 20 calls" in verdict(at(), CACHED)[1]
     assert "33000" in verdict(at(needed=33_000), CACHED)[1]
+    assert "horizon 5" in verdict(at(), CACHED)[1]
+    assert "more is queued" in verdict(at(horizon=25, growth=1_200), CACHED)[1]
 
 
 def test_the_fall_of_a_page_that_has_no_card_is_queued_as_the_one_to_the_handle():

@@ -146,7 +146,10 @@ def test_the_next_call_can_be_previewed_for_another_model(client, memory):
 
 @pytest.mark.parametrize(
     "block",
-    [{"text": "of no type"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,abc"}}],
+    [
+        {"type": "file", "file": {"file_id": "f1"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,abc"}},
+    ],
 )
 def test_a_block_that_nobody_can_open_does_not_stop_the_page(tmp_path, view, block):
     """What an agent's own message brings along is named, whatever it is; the rest of the call is shown."""
