@@ -191,7 +191,9 @@ def test_explain_says_in_words_why_and_why_not(make):
 @pytest.mark.parametrize(("words", "tier"), [(None, "clear"), ("word5", "vivid")])
 def test_a_page_of_which_a_turn_was_recalled_fades_later_also_after_the_next_step(make, words, tier):
     """Where the schedule asks for clear after 60 turns, and the recall was a step ago."""
-    memory = make(model="claude-opus-5", budget=16_000, schedule=staircase(clear=("turns", 60)), keep=("turns", 2))
+    memory = make(
+        model="claude-opus-5", budget=16_000, schedule=staircase(clear=("turns", 60)), keep=("turns", 2), horizon=1_000
+    )
     turns = [
         {"role": ("assistant", "user")[n % 2], "content": f"word{n} beta gamma delta " * 12} for n in range(1, 112)
     ]
