@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optical_memory.errors import BudgetError
 from optical_memory.planning.context import Segment, handle_line
 from optical_memory.planning.spans import Settings, State, StoredTurn
@@ -28,14 +30,29 @@ def _anchor_excerpt(state: State, settings: Settings, newest: StoredTurn | None,
     """The run's first message, head and tail; the excerpt that the plan in force has, if it still fits."""
     if newest is None or newest.number == state.anchor:
         return None
-    old = next(
-        (s for s in state.plan.segments if s.kind == "excerpt" and s.turns == (state.anchor, state.anchor)), None
-    )
+    old = standing_excerpt(state)
     if old is not None and old.tokens <= room:
         return old
     anchor = next((t for t in state.fresh if t.number == state.anchor), None)
     text, tokens = _excerpt(anchor, settings, room) if anchor else ("", 0)
     return Segment("excerpt", (state.anchor, state.anchor), tokens, text=text) if text else None
+
+
+def standing_excerpt(state: State) -> Segment | None:
+    """What the plan in force shows of the first message of a run that goes on, where it is cut; it stays while the run does."""
+    if not state.pending:
+        return None
+    where = (state.anchor, state.anchor)
+    return next((s for s in state.plan.segments if s.kind == "excerpt" and s.turns == where), None)
+
+
+def with_excerpt(segments: Sequence[Segment], excerpt: Segment | None) -> list[Segment]:
+    """The segments with an excerpt in its place: before what stands for later turns."""
+    if excerpt is None or excerpt.turns is None:
+        return list(segments)
+    later = (i for i, s in enumerate(segments) if s.turns and s.turns[0] > excerpt.turns[0])
+    at = next(later, len(segments))
+    return [*segments[:at], excerpt, *segments[at:]]
 
 
 def _last_segments(settings: Settings, through: int, excerpt: Segment | None, room: int) -> list[Segment]:

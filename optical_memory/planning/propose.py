@@ -17,7 +17,7 @@ from optical_memory.cost import Profile
 from optical_memory.pages import Sheet
 from optical_memory.planning.context import Plan, Segment, Span, allocate, choices
 from optical_memory.planning.decay import Age
-from optical_memory.planning.excerpt import tightest
+from optical_memory.planning.excerpt import standing_excerpt, tightest, with_excerpt
 from optical_memory.planning.looks import sheet_for
 from optical_memory.planning.redraw import layouts, with_stored
 from optical_memory.planning.seal import LEFT, draft, unsealed
@@ -195,13 +195,15 @@ def _weighed(state: State, settings: Settings, level: Level, share: float, fill:
     tail = sum(settings.turn(t) for t in state.fresh if t.number > through)
     limit = max(limit, min(settings.budget - state.reserved, tail + int(level.old * settings.budget)))
     options = _options([_relax(s, level.guards) for s in spans], settings, state)
-    fitted = _fit(options, settings, limit - tail)
+    excerpt = standing_excerpt(state)
+    left = limit - tail - (excerpt.tokens if excerpt else 0)
+    fitted = _fit(options, settings, left)
     if fitted is None and level.cheapest:
-        fitted = _cheapest(options, settings, limit - tail)
+        fitted = _cheapest(options, settings, left)
     if fitted is None:
         return None
     placed, segments = fitted
-    plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(segments))
+    plan = Plan(through, max(state.plan.floor, _floor(state)), tuple(with_excerpt(segments, excerpt)))
     proposal = Proposal(plan, tuple(placed), plan.tokens + tail, sheet, level.words)
     value = sum(span.worth(p.tier) for (_, span), p in zip(options, placed, strict=True))
     around = plan.tokens - sum(p.tokens for p in placed)

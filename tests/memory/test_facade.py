@@ -96,6 +96,25 @@ def test_the_first_message_of_a_long_run_is_cut_rather_than_refused(make):
     assert context.messages[-1].content == "the result"
 
 
+def test_a_task_that_was_cut_stays_in_sight_as_long_as_its_run_goes_on(make):
+    """Also where later steps have room for pages again: the model would not know what it works on."""
+    memory = make(model="claude-opus-5", budget=1_200, keep=("turns", 2))
+
+    def round_of(number, words):
+        call = {"id": f"c{number}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        return [
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": f"c{number}", "content": f"result {number} " * words},
+        ]
+
+    memory.remember("t", [{"role": "user", "content": "BEGIN " + "task " * 900 + "END"}, *round_of(1, 180)])
+    for number in range(2, 12):
+        context = memory.context("t")
+        assert context.tokens <= 1_200
+        assert ("BEGIN" in text_of(context), "END" in text_of(context)) == (True, True), number
+        memory.remember("t", round_of(number, 20))
+
+
 def test_another_model_or_budget_is_a_preview_that_writes_nothing(make, tmp_path):
     """The ladder belongs to the memory's own model and budget."""
     memory = make(budget=1_500)
