@@ -8,7 +8,7 @@ The result is a function of the text alone. The source stays in the store; only 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from optical_memory.pages.compact import compact_json
@@ -18,8 +18,10 @@ FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
 FENCES = re.compile(r"^([ \t]*)`{3,}(?=[ \t]*[\w+#.-]*[ \t]*$)", re.MULTILINE)  # of a fence: one says as much as three
 INLINE = re.compile(r"(?:(?<=[\s(\[{\"*:,/|])|^)`(?=[^`\s'])([^`'\n]{1,200})(?<=\S)`(?![`\w])", re.MULTILINE)
-TABLE_RULE = re.compile(r"(?<=\|)[ \t]*\n[ \t]*\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$", re.MULTILINE)
-TABLE_ROW = re.compile(r"^[ \t]*\|(?=[^\n]*\w)([^|\n]*\|.*)\|[ \t]*$", re.MULTILINE)
+TABLE = re.compile(  # of Markdown: a header, its rule, and the rows; without a rule bars are none: |x| = |y|
+    r"^([ \t]*\|.*)\n[ \t]*\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*$((?:\n[ \t]*\|.*)*)", re.MULTILINE
+)
+BAR = re.compile(r"(?<!\\)\|")  # between cells: one with a backslash belongs to its cell
 NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
 REPEAT = re.compile(rf"([^\s⟩])\1{{23,}}(?!(?!\1){JOINED})")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")
@@ -71,22 +73,48 @@ def markdown(text: str) -> str:
     """
     text = STRONG.sub(r"*\1*", text) if "**" in text else text
     text = INLINE.sub(r"'\1'", text) if "`" in text else text
-    if "|" not in text:
-        return text
-    return TABLE_ROW.sub(_row, TABLE_RULE.sub("", text))
+    return TABLE.sub(_table, text) if "|" in text else text
 
 
-def _row(row: re.Match[str]) -> str:
-    return " | ".join([cell.strip(" \t") for cell in row[1].strip().split("|")])
+def _table(table: re.Match[str]) -> str:
+    return "\n".join(map(_row, (table[1] + table[2]).split("\n")))
+
+
+def _row(line: str) -> str:
+    cells = BAR.split(line.strip(" \t"))[1:]
+    cells = cells if cells[-1] else cells[:-1]
+    return _cells(cells) if len(cells) > 1 else line
+
+
+def _cells(cells: Sequence[str]) -> str:
+    """An empty cell is seen by its bars; one at the line's start or end needs no blank beside it."""
+    return " | ".join(cell.strip(" \t") for cell in cells).strip(" ")
 
 
 def flat(text: str) -> str:
     """Newlines, indents, repeated lines and characters as marks; rules and runs of blanks collapsed."""
     text = REPEAT.sub(lambda run: f"{run[1] * 3}⟨×{len(run[0])}⟩", text.strip(" \n"))
-    lines = [line.rstrip(" \t") for line in RULE.sub(r"\1\1\1", text).split("\n")]
+    text = RULE.sub(r"\1\1\1", text)
+    lines = [line.rstrip(" \t") for line in (_tabbed(text) if "\t" in text else text).split("\n")]
     unit = _unit(lines)
     drawn = (_repeated(_line(line, unit), sum(1 for _ in same)) for line, same in groupby(_counted(lines)))
     return re.sub(f"{NEWLINE}{{2,}}", PARAGRAPH, NEWLINE.join(drawn))
+
+
+def _tabbed(text: str) -> str:
+    """Tables with tabs between their cells get bars where blanks would not do: a gap does not show an empty cell."""
+    runs = groupby(text.split("\n"), lambda line: line.count("\t"))
+    return "\n".join(line for tabs, run in runs for line in (_barred(list(run), tabs) if tabs > 1 else run))
+
+
+def _barred(lines: list[str], tabs: int) -> list[str]:
+    """With bars if a header without an empty cell stands above rows with empty cells beside others, or with numbers that
+    would be taken for those of lines. A row of one cell alone is no sign: its tabs may be an indent."""
+    filled = [sum(1 for cell in line.split("\t") if cell.strip(" ")) for line in lines]
+    numbered = [NUMBERED.match(line) for line in lines]
+    if filled[0] <= tabs or numbered[0] or not (any(1 < cells <= tabs for cells in filled) or any(numbered)):
+        return lines
+    return [_cells(line.replace("|", "\\|").split("\t")) for line in lines]
 
 
 def _line(line: str, unit: int) -> str:
@@ -105,8 +133,9 @@ def _indent(levels: int) -> str:
 
 
 def _unit(lines: list[str]) -> int:
-    """Blanks per level: the most that nearly all indented lines are a multiple of."""
-    widths = [width for line in lines if (width := len(line) - len(line.lstrip(" ")))]
+    """Blanks per level: the most that nearly all indented lines are a multiple of. Those before a number are none."""
+    bodies = [line[number.end() :] if (number := NUMBERED.match(line)) else line for line in lines]
+    widths = [width for body in bodies if (width := len(body) - len(body.lstrip(" ")))]
     return next((unit for unit in (4, 3) if sum(w % unit == 0 for w in widths) * 8 >= len(widths) * 7), 2)
 
 
