@@ -401,12 +401,14 @@ class OpticalMemory(Shown):
             return marking.weigh(writer, row, path, turns, weight)
 
     def forget(
-        self, thread: str, *, turns: Iterable[int] | None = None, before: datetime | None = None, dry_run: bool = False
-    ) -> Forgotten:
-        """Remove a thread, some of its turns, or the turns from before a time: text, images, index, and the file's free pages.
+        self, thread: str, *, turns: int | Iterable[int] | None = None, before: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Forgotten:  # fmt: skip
+        """Remove a thread, some of its turns, or those from before a time: text, images, index, and the file's free pages.
 
-        With `dry_run` it is only counted what would go. What backups, LangGraph's checkpointer or traces hold is out of
-        reach. Raises ThreadNotFoundError.
+        With both `turns` and `before` only those turns go that are from before the time. With `dry_run` it is only counted
+        what would go. What backups, LangGraph's checkpointer or traces hold is out of reach. Raises ThreadNotFoundError, and
+        ConfigError for what are no numbers of turns or no time with a zone.
         """
         if dry_run:
             with self.store.read() as reader:

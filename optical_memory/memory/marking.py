@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from datetime import datetime
 from math import isfinite
+from typing import SupportsIndex
 
 from optical_memory.errors import ConfigError, StoreError
 from optical_memory.planning.context import ranges
@@ -33,16 +35,29 @@ def weigh(writer: Writer, row: ThreadRow, path: Path, turns: int | Iterable[int]
 
 
 def _turns(reader: Reader, row: ThreadRow, path: Path, turns: int | Iterable[int]) -> list[TurnRow]:
-    numbers = sorted({turns} if isinstance(turns, int) else set(turns))
-    rows = [t for first, last in ranges(numbers) for t in reader.turns(path, first, last)]
-    missing = set(numbers) - {t.number for t in rows}
+    named = numbers(turns)
+    rows = [t for first, last in ranges(sorted(named)) for t in reader.turns(path, first, last)]
+    missing = named - {t.number for t in rows}
     if missing:
         raise StoreError(f"thread {row.key!r} has no turn {min(missing)}: it ends at turn {end(path)}")
     return rows
 
 
-def chosen(reader: Reader, path: Path, turns: Iterable[int] | None, before: datetime | None) -> set[int] | None:
-    """The numbers of the turns that are to be forgotten; None for the whole thread."""
-    if turns is None and before is None:
-        return None
-    return set(turns or ()) | set(reader.before(path, before) if before is not None else ())
+def numbers(turns: int | Iterable[int]) -> set[int]:
+    """The numbers of turns that a caller named. Raises ConfigError for what are no numbers, such as the text "3-7"."""
+    try:
+        return {operator.index(turns)} if isinstance(turns, SupportsIndex) else {operator.index(n) for n in turns}
+    except TypeError:
+        raise ConfigError(f"turns={turns!r}: give the number of a turn or several, such as 3 or range(3, 8)") from None
+
+
+def chosen(reader: Reader, path: Path, turns: int | Iterable[int] | None, before: datetime | None) -> set[int] | None:
+    """The numbers of the turns that are to be forgotten, those that are in both where both are given; None for all."""
+    if before is None:
+        return None if turns is None else numbers(turns)
+    if not isinstance(before, datetime):
+        raise ConfigError(
+            f"before={before!r}: give a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=UTC)"
+        )
+    early = set(reader.before(path, before))
+    return early if turns is None else early & numbers(turns)
