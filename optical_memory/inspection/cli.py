@@ -472,7 +472,8 @@ def view(
     """Look at the memory in a browser, on this machine only; the link is good once."""
     from optical_memory.inspection.web import serve
 
-    serve(db, host=host, port=port, read_only=read_only, open_browser=not no_open, say=output.say, note=output.note)
+    with opening.store(db, read_only=True):  # what can be no database is refused here, not in the browser
+        serve(db, host=host, port=port, read_only=read_only, open_browser=not no_open, say=output.say, note=output.note)
 
 
 # --------------------------------------------------------------------------------------------- changing

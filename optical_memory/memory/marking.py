@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from datetime import datetime
-from math import isfinite
-from typing import SupportsIndex
 
-from optical_memory.errors import ConfigError, StoreError
+import optical_memory.memory.arguments as arguments
+from optical_memory.errors import StoreError
+from optical_memory.memory.arguments import numbers
 from optical_memory.planning.context import ranges
 from optical_memory.storage import Path, Reader, ThreadRow, TurnRow, Writer, end
 
@@ -25,10 +24,7 @@ def pin(writer: Writer, row: ThreadRow, path: Path, turns: int | Iterable[int], 
 
 def weigh(writer: Writer, row: ThreadRow, path: Path, turns: int | Iterable[int], weight: float | None) -> int:
     """Set the host's own weight of these turns; how many there are. Raises StoreError for a turn that is not there."""
-    if weight is not None and not (isfinite(weight) and weight >= 0):
-        raise ConfigError(
-            f"weight={weight!r}: give 0 (small talk) or more, about 1 for what matters, or None for the rule's"
-        )
+    arguments.weight(weight)
     rows = _turns(writer, row, path, turns)
     writer.weigh([t.id for t in rows], weight)
     return len(rows)
@@ -43,21 +39,10 @@ def _turns(reader: Reader, row: ThreadRow, path: Path, turns: int | Iterable[int
     return rows
 
 
-def numbers(turns: int | Iterable[int]) -> set[int]:
-    """The numbers of turns that a caller named. Raises ConfigError for what are no numbers, such as the text "3-7"."""
-    try:
-        return {operator.index(turns)} if isinstance(turns, SupportsIndex) else {operator.index(n) for n in turns}
-    except TypeError:
-        raise ConfigError(f"turns={turns!r}: give the number of a turn or several, such as 3 or range(3, 8)") from None
-
-
 def chosen(reader: Reader, path: Path, turns: int | Iterable[int] | None, before: datetime | None) -> set[int] | None:
     """The numbers of the turns that are to be forgotten, those that are in both where both are given; None for all."""
     if before is None:
         return None if turns is None else numbers(turns)
-    if not isinstance(before, datetime):
-        raise ConfigError(
-            f"before={before!r}: give a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=UTC)"
-        )
+    arguments.moment(before)
     early = set(reader.before(path, before))
     return early if turns is None else early & numbers(turns)

@@ -113,8 +113,8 @@ def staircase(**after: tuple[Unit, float] | Sequence[tuple[Unit, float]]) -> Dec
     chosen: Mapping[str, Any] = after or {"clear": ("turns", 60), "dense": ("turns", 200), "card": ("turns", 1_000)}
     stairs = []
     for tier, value in chosen.items():
-        several = [value] if len(value) == 2 and isinstance(value[0], str) else value
-        stairs += [_stair(tier, one) for one in several]
+        several = isinstance(value, Sequence) and len(value) > 0 and not isinstance(value[0], str)
+        stairs += [_stair(tier, one) for one in (value if several else [value])]
     return DecaySchedule(tuple(stairs))
 
 
@@ -123,8 +123,10 @@ def half_life(amount: float, unit: Unit = "turns") -> DecaySchedule:
 
     The form is Ebbinghaus's exponential forgetting, R = 2 ** (-age / half-life), cut into the tiers that exist.
     """
-    if amount <= 0:
+    if not isinstance(amount, int | float) or not 0 < amount < float("inf"):
         raise ConfigError(f"half_life({amount!r}): give an amount above 0, such as half_life(100)")
+    if unit not in UNITS:
+        raise ConfigError(f"half_life({amount!r}, {unit!r}): the unit is one of {', '.join(UNITS)}")
     stairs = tuple(Stair(tier, amount * n, unit) for tier, n in (("clear", 1), ("dense", 2), ("card", 4)))  # type: ignore[arg-type]
     return DecaySchedule(stairs, "half_life")
 
@@ -134,10 +136,25 @@ def never() -> DecaySchedule:
     return DecaySchedule((), "never")
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A schedule of the host's: what it returns for an age is a tier, or ConfigError is raised."""
+
+    schedule: Schedule
+
+    def __call__(self, age: Age) -> Tier:
+        tier = self.schedule(age)
+        if tier not in TIERS:
+            raise ConfigError(
+                f"the schedule {self.schedule!r} returned {tier!r}: let it return one of {', '.join(TIERS)}"
+            )
+        return tier
+
+
 def named(value: Schedule | str) -> Schedule:
-    """A schedule from its name ("staircase", "half_life", "never"), its JSON text, or a callable as it is."""
+    """A schedule from its name ("staircase", "half_life", "never"), its JSON text, or a callable."""
     if callable(value):
-        return value
+        return value if isinstance(value, DecaySchedule | Own) else Own(value)
     ready = {"staircase": staircase, "half_life": lambda: half_life(100), "never": never}
     if value in ready:
         return ready[value]()
