@@ -130,7 +130,8 @@ def import_(
         if item["error"]:
             output.note(f"error: {item['error']}")
     output.show(done, json, _say_imported)
-    output.note(f"{memory.store.url}: {output.size(memory.store.size())}")
+    if not all(item["error"] for item in done):
+        output.note(f"{memory.store.url}: {output.size(memory.store.size())}")
     if any(item["error"] for item in done):
         raise typer.Exit(opening.FAILED)
 

@@ -20,7 +20,7 @@ import optical_memory.memory.reading as reading
 import optical_memory.memory.stepping as stepping
 from optical_memory import config as configuration
 from optical_memory.config import DEFAULT_BUDGET, MemoryConfig
-from optical_memory.cost import Profile, count_o200k, counter_name, profile
+from optical_memory.cost import UNNAMED, Profile, count_o200k, counter_name, profile
 from optical_memory.cost import known as known_model
 from optical_memory.cost.ledger import LEARNED
 from optical_memory.errors import ConfigError, StoreError, ThreadNotFoundError
@@ -150,7 +150,7 @@ class OpticalMemory(Shown):
 
     def _told_profile(self) -> Profile:
         if self._given_profile is not None or self.config.profile is None:
-            return self._given_profile or self._listed(self.config.model or "unknown")
+            return self._given_profile or self._listed(self.config.model or UNNAMED)
         from optical_memory.readers import load_profile
 
         return load_profile(self.config.profile, self._listed(self.config.model) if self.config.model else None)

@@ -67,6 +67,15 @@ def test_a_folder_is_no_database(run: Command, tmp_path: Path, arguments: list[s
     assert not tmp_path.with_name(f"{tmp_path.name}.lock").exists()
 
 
+def test_the_viewer_refuses_what_can_be_no_database(tmp_path: Path) -> None:
+    """Before it prints a link, not in the browser."""
+    for db in (tmp_path, "mysql://host/base"):
+        command = [sys.executable, "-m", "optical_memory", "view", "--no-open", "--db", str(db)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert done.stdout == ""
+
+
 def test_looking_into_a_database_that_names_no_file_says_so(run: Command) -> None:
     """There can be nothing in it, and no upgrade helps."""
     result = run("threads", db="sqlite://")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -109,3 +111,12 @@ def test_a_schedule_that_returns_no_tier_is_named(make):
     memory.remember("t", talk(200))
     with pytest.raises(ConfigError, match="returned 'blurred': let it return one of text, vivid"):
         memory.context("t")
+
+
+def test_a_memory_that_names_no_model_is_told_to_name_one():
+    """And not to register a model of the name "unknown"."""
+    code = "from optical_memory import OpticalMemory; OpticalMemory('sqlite://').profile"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert "no model is named" in told
+    assert 'model="..."' in told
+    assert "register_model" not in told
