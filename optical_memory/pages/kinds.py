@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from optical_memory.pages.compact import compact_json
 from optical_memory.pages.marks import INDENT, JOINED, NEWLINE, PARAGRAPH, visible
@@ -22,6 +22,10 @@ TABLE = re.compile(  # of Markdown: a header, its rule, and the rows; without a 
     r"^([ \t]*\|.*)\n[ \t]*\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*$((?:\n[ \t]*\|.*)*)", re.MULTILINE
 )
 BAR = re.compile(r"(?<!\\)\|")  # between cells: one with a backslash belongs to its cell
+HEADING = re.compile(
+    r"[A-Z][^\sa-z]*(?: [^\sa-z]+)*(?: {2,}[A-Z][^\sa-z]*(?: [^\sa-z]+)*){2,} *"
+)  # of three columns or more
+COLUMN = re.compile(r"(?:^|(?<=  ))\S")
 NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
 REPEAT = re.compile(rf"([^\s⟩])\1{{23,}}(?!(?!\1){JOINED})")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")
@@ -95,7 +99,8 @@ def flat(text: str) -> str:
     """Newlines, indents, repeated lines and characters as marks; rules and runs of blanks collapsed."""
     text = REPEAT.sub(lambda run: f"{run[1] * 3}⟨×{len(run[0])}⟩", text.strip(" \n"))
     text = RULE.sub(r"\1\1\1", text)
-    lines = [line.rstrip(" \t") for line in (_tabbed(text) if "\t" in text else text).split("\n")]
+    rows = _aligned((_tabbed(text) if "\t" in text else text).split("\n"))
+    lines = [line.rstrip(" \t") for line in rows]
     unit = _unit(lines)
     drawn = (_repeated(_line(line, unit), sum(1 for _ in same)) for line, same in groupby(_counted(lines)))
     return re.sub(f"{NEWLINE}{{2,}}", PARAGRAPH, NEWLINE.join(drawn))
@@ -115,6 +120,26 @@ def _barred(lines: list[str], tabs: int) -> list[str]:
     if filled[0] <= tabs or numbered[0] or not (any(1 < cells <= tabs for cells in filled) or any(numbered)):
         return lines
     return [_cells(line.replace("|", "\\|").split("\t")) for line in lines]
+
+
+def _aligned(lines: list[str]) -> Iterator[str]:
+    """Tables below headings in capitals, as `docker ps` and `kubectl get` print them, with bars where a cell is empty."""
+    at = 0
+    while at < len(lines):
+        starts = [cell.start() for cell in COLUMN.finditer(lines[at])] if HEADING.fullmatch(lines[at]) else []
+        end = at + 1
+        while starts and end < len(lines) and _below(lines[end], starts):
+            end += 1
+        rows = [[line[a:b] for a, b in pairwise([*starts, None])] for line in lines[at:end]]
+        empty = any(not cell.strip(" ") for row in rows for cell in row)
+        yield from (_cells([c.replace("|", "\\|") for c in row]) for row in rows) if empty else lines[at:end]
+        at = end
+
+
+def _below(line: str, starts: Sequence[int]) -> bool:
+    """Whether the line is a row of columns that start there: two cells or more, and none goes over to the next column."""
+    filled = sum(1 for a, b in pairwise([*starts, None]) if line[a:b].strip(" "))
+    return filled > 1 and "\t" not in line and all(line[start - 1 : start] in (" ", "") for start in starts[1:])
 
 
 def _line(line: str, unit: int) -> str:

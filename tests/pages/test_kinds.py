@@ -127,7 +127,7 @@ def test_what_is_drawn_does_not_depend_on_who_calls(deep):
 
 @pytest.mark.parametrize(
     "unit",
-    ["a@", "a.", "_a", "**a ", "| a ", "|-|\n", "|--", "|\n", "a\tb\t\n", "\t", "\n", "```\n", "```a\n", "~~~a\n", " x\n", '{"a":', "[[", "你", "a\u0301", "\0", "a  ", "1→\t"],
+    ["a@", "a.", "_a", "**a ", "| a ", "|-|\n", "|--", "|\n", "a\tb\t\n", "\t", "A  B  C\n", "A  ", "A B", "\n", "```\n", "```a\n", "~~~a\n", " x\n", '{"a":', "[[", "你", "a\u0301", "\0", "a  ", "1→\t"],
 )  # fmt: skip
 def test_hostile_repetition_takes_linear_time(unit):
     start = time.perf_counter()
@@ -169,6 +169,17 @@ def test_an_empty_cell_of_a_table_is_seen_and_is_no_indent():
     assert normalise("\n".join([markdown[0], "|---|---|---|", *markdown[1:]])) == drawn
     assert normalise("\n".join("\t".join(row) for row in rows)) == drawn
     assert normalise("```\n" + "\n".join("\t".join(row) for row in rows) + "\n```") == f"`↵{drawn}↵`"
+
+
+def test_an_empty_cell_below_a_heading_in_capitals_is_seen():
+    """Where all cells are filled, blanks part them as before; what stands below the table is left alone."""
+    heading = "NAME    READY   STATUS    AGE"
+    full, gap = "web-1   1/1     Running   3d", "web-2           Pending   1m"
+    bars = "NAME | READY | STATUS | AGE↵web-1 | 1/1 | Running | 3d↵web-2 |  | Pending | 1m"
+    assert normalise(f"{heading}\n{full}\n{gap}\n$ kubectl  get nodes") == f"{bars}↵$ kubectl  get nodes"
+    assert normalise(f"{heading}\n{full}") == "NAME  READY  STATUS  AGE↵web-1  1/1  Running  3d"
+    assert normalise(f"{heading}\nnothing to see here") == "NAME  READY  STATUS  AGE↵nothing to see here"
+    assert normalise(f"WARNING   DO NOT   TOUCH\n\n{gap}") == "WARNING  DO NOT  TOUCH¶web-2  Pending  1m"
 
 
 def test_bars_round_what_is_no_table_stay():
