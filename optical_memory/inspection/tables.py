@@ -244,7 +244,7 @@ def step(row: Row) -> None:
     out.print(f"{safe(done)}: {number(row['tokens_before'])} tokens before, {number(row['tokens_after'])} after")
     changes(row["changes"], out)
     if row["purged"]:
-        out.print(f"The text of {number(row['purged'])} turns is gone for good; their pictures are kept.")
+        out.print(f"The text of {output.many(row['purged'], 'turn')} is gone for good; their pictures are kept.")
 
 
 def changes(rows: Sequence[Row], out: Any) -> None:

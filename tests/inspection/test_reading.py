@@ -123,6 +123,14 @@ def test_on_a_narrow_terminal_names_and_figures_stay_whole(
     assert "…" not in steps
 
 
+@pytest.mark.parametrize("group", [(), ("db",), ("bench",)])
+def test_the_list_of_commands_says_what_each_does_in_a_whole_sentence(run: Command, group: tuple[str, ...]) -> None:
+    """On 80 columns none is cut."""
+    listed = run(*group, "--help", db=None).stdout.partition("Commands:")[2]
+    assert listed.strip()
+    assert "..." not in listed
+
+
 def test_show_tells_how_each_turn_is_held(harbour: str, told: Told) -> None:
     """Newest turns are text, older ones are not, and every turn is listed once."""
     rows = told("show", "harbour")
