@@ -97,7 +97,7 @@ def undo(writer: Writer, row: ThreadRow, path: Path, settings: Settings, retaine
         raise StoreError(f"thread {row.key!r} has no step that could be undone")
     if done.purged:
         raise StoreError(
-            f"the newest step of thread {row.key!r} cannot be undone: with it the text of {done.purged} turn{'s' * (done.purged != 1)} went "
+            f"the newest step of thread {row.key!r} cannot be undone: with it the text of {done.purged} turns went "
             f"for good, as retain={retained!r} asks"
         )
     key = plan_key(settings)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 
+from optical_memory.messages import RESULT
 from optical_memory.pages.compact import compact_json
 from optical_memory.pages.marks import INDENT, JOINED, NEWLINE, PARAGRAPH, visible
 
@@ -29,6 +30,7 @@ COLUMN = re.compile(r"(?:^|(?<=  ))\S")
 NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
 REPEAT = re.compile(rf"([^\s⟩])\1{{23,}}(?!(?!\1){JOINED})")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")
+EMPTY = re.compile(r"\A(?:[ \t]*\n)+|\A(?![^\n]*\n) +")  # lines before the first, whose indent counts if others follow
 BLANKS = re.compile(r"[ \t]{2,}|\t")
 DEEP = 6  # levels of indentation that are drawn one by one
 
@@ -97,7 +99,7 @@ def _cells(cells: Sequence[str]) -> str:
 
 def flat(text: str) -> str:
     """Newlines, indents, repeated lines and characters as marks; rules and runs of blanks collapsed."""
-    text = REPEAT.sub(lambda run: f"{run[1] * 3}⟨×{len(run[0])}⟩", text.strip(" \n"))
+    text = REPEAT.sub(lambda run: f"{run[1] * 3}⟨×{len(run[0])}⟩", EMPTY.sub("", text.rstrip(" \n")))
     text = RULE.sub(r"\1\1\1", text)
     rows = _aligned((_tabbed(text) if "\t" in text else text).split("\n"))
     lines = [line.rstrip(" \t") for line in rows]
@@ -143,7 +145,9 @@ def _below(line: str, starts: Sequence[int]) -> bool:
 
 
 def _line(line: str, unit: int) -> str:
-    """One line: its number, its indent as marks, runs of blanks as two."""
+    """One line: its number, its indent as marks, runs of blanks as two. A tool's result is one behind its arrow."""
+    if line.startswith((f"{RESULT} ", f"{RESULT}\t")):
+        return RESULT + _line(line[len(RESULT) :], unit)
     number = NUMBERED.match(line)
     head = number[1] + number[2].replace("\t", "→") if number else ""
     rest = line[number.end() :] if number else line

@@ -209,3 +209,12 @@ def test_blanks_before_a_line_s_number_indent_nothing():
     plain = normalise("\n".join(file))
     assert plain == "def f():↵›if x:↵››return 1↵›return 2"
     assert normalise("\n".join(f"{n:6}\t{line}" for n, line in enumerate(file, 1))) == f"1→{plain}"
+
+
+def test_the_first_line_keeps_its_indent_where_others_follow():
+    """An excerpt of code begins anywhere: what stands beside its first line must not look as if it stood below it."""
+    assert normalise("    def f():\n        return 1\n    def g():") == "›def f():↵››return 1↵›def g():"
+    assert normalise("\n  \n    a\n    b\n") == "›a↵›b"
+    assert normalise("  a sentence. \n") == "a sentence."
+    assert normalise("read(a)\n→     def f():\n        return 1") == "read(a)↵→ ›def f():↵››return 1"
+    assert normalise("→      1\tdef f():\n     2\t    return 1") == "→ 1→def f():↵2→›return 1"
