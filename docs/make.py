@@ -226,7 +226,7 @@ def schema() -> str:
     lines = [
         "# The database",
         "",
-        f"Schema {HEAD}, made from the program by `python docs/make.py`. \\* must be there.",
+        f"Schema {HEAD}, made from the program by `python docs/make.py`. A column with \\* is never empty.",
         "",
     ]
     for table in metadata.sorted_tables:

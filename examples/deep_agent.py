@@ -44,7 +44,7 @@ def main() -> None:
             told = f"Day {day}: all pumps run. " + f"Pressure {day % 7 + 3}.{day % 10} bar at station {day % 9}. " * 20
             agent.invoke({"messages": [("user", told)]}, thread)
         state = agent.invoke({"messages": [("user", "Day 42: which pump got a new seal?")]}, thread)
-        print(state["messages"][-1].text)
+        print(str(state["messages"][-1].text).partition("\n")[0])
         print("Turns by tier:", memory.stats("pumps").tiers)
         memory.close()
 

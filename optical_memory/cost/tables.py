@@ -21,6 +21,7 @@ _Cached = TypeVar("_Cached", bound=_Clearable)
 
 _registered: dict[str, Row] = {}
 _dependent: list[Callable[[], None]] = []
+UNNAMED = "unknown"  # stands for the model of a memory that names none
 _warned: set[str] = set()
 
 
@@ -127,9 +128,14 @@ def warn_once(model: str) -> None:
     if model in _warned:
         return
     _warned.add(model)
+    which, then = (
+        f"for the model {model!r}",
+        f'Type register_model({model!r}, like="...") naming a model that counts alike',
+    )
+    if model == UNNAMED:
+        which, then = "since no model is named", 'Name the one that reads the memory (model="...", --model)'
     warnings.warn(
-        f"no costs are known for the model {model!r}: tokens are counted high and only large type is drawn. "
-        f'Type register_model({model!r}, like="...") naming a model that counts alike, or pass profile=',
+        f"no costs are known {which}: tokens are counted high and only large type is drawn. {then}, or pass profile=",
         UserWarning,
         stacklevel=3,
     )

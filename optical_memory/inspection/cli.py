@@ -115,7 +115,7 @@ def import_(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Remember transcripts, or take exported threads back: a thread for each, all of it or nothing."""
+    """Remember transcripts, or take exported threads back. Each becomes a thread, all of it or nothing."""
     from optical_memory.inspection.progress import progress
 
     done: list[dict[str, Any]] = []
@@ -130,7 +130,8 @@ def import_(
         if item["error"]:
             output.note(f"error: {item['error']}")
     output.show(done, json, _say_imported)
-    output.note(f"{memory.store.url}: {output.size(memory.store.size())}")
+    if not all(item["error"] for item in done):
+        output.note(f"{memory.store.url}: {output.size(memory.store.size())}")
     if any(item["error"] for item in done):
         raise typer.Exit(opening.FAILED)
 
@@ -182,7 +183,7 @@ def export(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Write a thread to a folder, from which `import` makes it again: JSON Lines, images as PNG, a manifest."""
+    """Write a thread to a folder, from which `import` makes it again. It holds JSON Lines, images as PNG, a manifest."""
     from optical_memory.inspection import looking, tables
     from optical_memory.inspection.archive import export as exported
 
@@ -266,7 +267,7 @@ def context(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Show the next model call as it would be sent; nothing is changed by looking."""
+    """Show the next model call as it would be sent. Looking changes nothing."""
     from optical_memory.inspection import looking, tables
 
     own, model = (model, None) if profile else (None, model)  # a profile is that of the memory's own model
@@ -351,7 +352,7 @@ def search(
     json: Json = False,
     jsonl: Jsonl = False,
 ) -> None:
-    """Find turns by their words, and how each is shown now; looking makes nothing stronger."""
+    """Find turns by their words, and how each is shown now. Looking makes nothing stronger."""
     from optical_memory.inspection import looking, tables
 
     with opening.reading(db) as memory:
@@ -416,7 +417,7 @@ def diff(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Set the source beside what a reader recovers of it as it is shown now: lost words, and exact strings apart."""
+    """Set the source beside what a reader recovers of it now. Lost words are marked, exact strings stand apart."""
     from optical_memory.inspection import reread, tables
     from optical_memory.inspection.progress import progress
 
@@ -435,7 +436,7 @@ def diff(
 
 @app.command()
 def steps(thread: Thread, db: Db = None, json: Json = False, jsonl: Jsonl = False) -> None:
-    """List the steps in which turns faded: when, why, and how many tokens it saved."""
+    """List the steps in which turns faded. Each has its time, its reason, and the tokens that it saved."""
     from optical_memory.inspection import looking, tables
 
     with opening.reading(db, thread) as memory:
@@ -445,7 +446,7 @@ def steps(thread: Thread, db: Db = None, json: Json = False, jsonl: Jsonl = Fals
 
 @app.command()
 def ledger(thread: OneThread = None, profile: ProfileFile = None, db: Db = None, json: Json = False) -> None:
-    """Say what the calls of a thread, or of every thread, cost, and what plain text or trimming would have cost."""
+    """Say what calls cost, of one thread or of all. Beside it stands what plain text or trimming would have cost."""
     from optical_memory.inspection import looking, tables
 
     with opening.reading(db) as memory:
@@ -469,10 +470,11 @@ def view(
     read_only: Annotated[bool, typer.Option("--read-only", help="Hide and refuse every change.")] = False,
     db: Db = None,
 ) -> None:
-    """Look at the memory in a browser, on this machine only; the link is good once."""
+    """Look at the memory in a browser, on this machine only. The link is good once."""
     from optical_memory.inspection.web import serve
 
-    serve(db, host=host, port=port, read_only=read_only, open_browser=not no_open, say=output.say, note=output.note)
+    with opening.store(db, read_only=True):  # what can be no database is refused here, not in the browser
+        serve(db, host=host, port=port, read_only=read_only, open_browser=not no_open, say=output.say, note=output.note)
 
 
 # --------------------------------------------------------------------------------------------- changing
@@ -502,7 +504,7 @@ def decay(
 
 @app.command()
 def undo(thread: Thread, db: Db = None, json: Json = False) -> None:
-    """Take the newest step back: what it made smaller is shown as before."""
+    """Take the newest step back. What it made smaller is shown as before."""
     decay(thread, undo=True, db=db, json=json)
 
 
@@ -575,7 +577,7 @@ def forget(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Remove a thread, or some of its turns, for good: text, images and index."""
+    """Remove a thread, or some of its turns, for good. Text, images and index go."""
     from dataclasses import asdict
 
     from optical_memory.inspection import tables
@@ -650,7 +652,7 @@ def _moment(text: str | None) -> datetime | None:
 
 @app.command()
 def doctor(db: Db = None, json: Json = False) -> None:
-    """Say what this installation and its database look like, to paste into an issue."""
+    """Describe this installation and its database for an issue."""
     from optical_memory.inspection import tables
     from optical_memory.inspection.health import report
 
@@ -671,7 +673,7 @@ def demo(
     model: Annotated[str, typer.Option(help="Whose reading and counting is shown.")] = "claude-opus-5",
     budget: Annotated[int, typer.Option(min=1_000, help="Tokens of a whole model call.")] = 16_000,
 ) -> None:
-    """Let an agent work on this machine (no network, no key), and look at how its memory holds the conversation."""
+    """Let an agent work on this machine, and look at its memory. It needs no network and no key."""
     from optical_memory.inspection.demo import run
 
     run(out, transcript, model, budget)

@@ -18,7 +18,7 @@ db_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look aft
 
 @db_app.command("upgrade")
 def db_upgrade(db: Db = None, json: Json = False) -> None:
-    """Bring the database's schema up to date, or make an empty database."""
+    """Bring the schema up to date, or make an empty database."""
     with opening.changing(db, create=True) as memory:
         before, _ = memory.store.revision()
         memory.store.upgrade()
@@ -34,7 +34,7 @@ def db_downgrade(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Go back to an older schema, for an older version of this program; what only the newer one holds is lost."""
+    """Go back to an older schema, for an older version. What only the newer one holds is lost."""
     opening.existing(db)
     with opening.store(db) as store:
         before, _ = store.revision()
@@ -57,7 +57,7 @@ def _lost(current: str | None, to: str) -> str:
 
 @db_app.command("current")
 def db_current(db: Db = None, json: Json = False) -> None:
-    """Print the database's schema and the one that this version works with; changes nothing."""
+    """Print the schema, and the one that this version needs. Nothing is changed."""
     opening.existing(db)
     with opening.store(db) as store:
         current, head = store.revision()
@@ -67,7 +67,8 @@ def db_current(db: Db = None, json: Json = False) -> None:
 
 @db_app.command("check")
 def db_check(db: Db = None, json: Json = False) -> None:
-    """Check structure, references, numbering, index and every image's hash; exit code 5 if something is wrong."""
+    """Look for damage in the database. It checks structure, references, numbering, index and every image's hash;
+    the exit code is 5 if something is wrong."""
     opening.existing(db)
     with opening.store(db) as store:
         try:
@@ -95,7 +96,7 @@ def db_backup(file: Annotated[Path, typer.Argument(help="A new file.")], db: Db 
 
 @db_app.command("vacuum")
 def db_vacuum(db: Db = None, json: Json = False) -> None:
-    """Give free space back to the disk; needs as much again while it runs."""
+    """Give free space back to the disk. It needs as much again while it runs."""
     opening.existing(db)
     with opening.store(db) as store:
         before = store.size()

@@ -55,7 +55,7 @@ def calibrate(
     no_resume: Annotated[bool, typer.Option("--no-resume", help="Read again what an earlier run has read.")] = False,
     json: Json = False,
 ) -> None:
-    """Let a model read made pages, and write what it reads as a profile; what it costs is asked first."""
+    """Let a model read test pages, and keep what it can read. It writes a profile; what it costs is asked first."""
     from optical_memory.readers import Trial, report, styles_of
     from optical_memory.readers.command import run
 
@@ -117,7 +117,7 @@ def simulate(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Say what a conversation would cost here and in other ways, and how much of it stays readable."""
+    """Price a conversation call by call, here and in other ways. It also says how much stays readable."""
     from optical_memory.bench.command import outcome
     from optical_memory.inspection import tables
 
@@ -185,7 +185,7 @@ def bench_recall(
     profile: ProfileFile = None,
     json: Json = False,
 ) -> None:
-    """Say what one context of a conversation keeps: turns as text, as pages, left out."""
+    """Say what one context of a conversation keeps. Counted are turns as text, as pages, left out."""
     from optical_memory.bench.command import kept
     from optical_memory.inspection import tables
     from optical_memory.transcripts import transcript
@@ -200,7 +200,7 @@ def bench_context(
     model: Model = MODEL,
     json: Json = False,
 ) -> None:
-    """Time the making of a context in a made database: unchanged, and after one new turn."""
+    """Time how long a context takes in a made database. Unchanged, and after one new turn."""
     from optical_memory.bench.command import times
     from optical_memory.inspection import tables
     from optical_memory.inspection.progress import progress
@@ -216,7 +216,7 @@ def bench_render(
     runs: Annotated[int, typer.Option(min=1, help="Runs of each; the best and the median are told.")] = 15,
     json: Json = False,
 ) -> None:
-    """Time drawing a page against Pillow's own text, and against un-locc where it is installed."""
+    """Time drawing a page against Pillow's own text. Against un-locc too, where it is installed."""
     from optical_memory.bench.render import command
 
     _told(command(size, runs), json)
@@ -230,7 +230,7 @@ def bench_legibility(
     seeds: Annotated[int, typer.Option(min=1, max=9, help="Samples of each kind of text.")] = 3,
     json: Json = False,
 ) -> None:
-    """Measure how dense pages are and how much of them two OCR engines read (extra ocr; takes minutes)."""
+    """Measure how dense pages are and what OCR engines read. It needs the extra ocr, and takes minutes."""
     from optical_memory.bench.legibility import command
 
     _told(command(data, seeds=seeds, progress=output.note), json)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ from optical_memory.inspection.output import note
 if TYPE_CHECKING:
     from optical_memory.cost import Profile
     from optical_memory.memory import OpticalMemory
-    from optical_memory.storage import Store
+    from optical_memory.storage import Reader, Store
 
+COMPARED = 500  # newest threads whose names are compared with one that is not stored
 DONE, FAILED, USAGE, NOT_FOUND, OLD_SCHEMA, DAMAGED, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 
 
@@ -135,7 +137,12 @@ def existing(db: str | None) -> None:
     """Raises NotFoundError where the SQLite file is missing: a command that looks must not make one."""
     from optical_memory.storage import Store
 
-    path = Store(database(db), read_only=True).path
+    store = Store(database(db), read_only=True)
+    path = store.path
+    if path is None and store.url.startswith("sqlite"):
+        raise NotFoundError(
+            f"{store.url} names no file, so there is nothing in it: pass --db with the path of a database"
+        )
     if path is not None and not path.exists():
         raise NotFoundError(f"there is no database at {path}: make one with `optical-memory import FILE`, or pass --db")
 
@@ -170,7 +177,7 @@ def stored_settings(memory: OpticalMemory, thread: str) -> dict[str, Any]:
     """
     with memory.store.read() as reader:
         row = reader.thread(thread)
-        near = () if row else tuple(t.key for t in reader.threads(limit=3, match=thread[:3]))
+        near = () if row else _near(reader, thread)
     if row is None:
         raise errors.ThreadNotFoundError(thread, near)
     given = row.config if isinstance(row.config, Mapping) else {}
@@ -180,6 +187,12 @@ def stored_settings(memory: OpticalMemory, thread: str) -> dict[str, Any]:
     if "profile" in kept:
         _without_a_useless_profile(kept)
     return kept
+
+
+def _near(reader: Reader, thread: str) -> tuple[str, ...]:
+    """Names that may have been meant: those spelt much alike, else those with the same beginning in them."""
+    alike = get_close_matches(thread, [t.key for t in reader.threads(limit=COMPARED)])
+    return tuple(alike or (t.key for t in reader.threads(limit=3, match=thread[:3])))
 
 
 def _without_a_useless_profile(kept: dict[str, Any]) -> None:

@@ -6,17 +6,20 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from optical_memory.shown import safe
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 PIPED_WIDTH = 160  # columns of a table that goes to a file or another program
-LEAST = 18  # columns that are left to `rest` on a narrow terminal, which cuts at its right edge instead
+LEAST = 8  # columns that `rest` needs; on a terminal without room for them each value gets a line of its own
+GAP = 3  # columns between two columns of a table
 COLOURS = {
     "text": "green",
     "current": "bright_green",
@@ -150,29 +153,64 @@ def show_rows(rows: Iterable[Any], json_wanted: bool, lines_wanted: bool, draw: 
 # --------------------------------------------------------------------------------------------- tables
 
 
-def table(columns: Mapping[str, str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """A table; each column is `left`, `right`, or `rest` (takes the room that is left, `LEAST` of it at least, cut with …)."""
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table
+def table(columns: Mapping[str, str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Rows:
+    """A table; each column is `left`, `right`, or `rest` (takes the room that is left, cut with …)."""
     from rich.text import Text
 
     lines = [[c if isinstance(c, Text) else Text(safe(c), no_wrap=True, overflow="ellipsis") for c in r] for r in rows]
-    made = Table(
-        box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False, show_edge=False
-    )
-    for place, (name, kind) in enumerate(columns.items()):
-        longest = max((cell_len(line[place].plain) for line in lines), default=0)
-        made.add_column(
-            Text(name),
-            justify="right" if kind == "right" else "left",
-            no_wrap=kind != "rest",
-            overflow="ellipsis",
-            min_width=min(LEAST, longest) if kind == "rest" else None,
+    return Rows(columns, lines, title)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows under their columns, or where the terminal is too narrow for these one below the other, with nothing cut."""
+
+    columns: Mapping[str, str]
+    lines: Sequence[Sequence[Text]]
+    title: str | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield self._side_by_side() if self._least() <= options.max_width else self._below_each_other()
+
+    def _least(self) -> int:
+        """Columns of the terminal that the table needs."""
+        from rich.cells import cell_len
+
+        places = enumerate(self.columns.items())
+        wide = [
+            (kind, max(map(cell_len, [name, *(line[n].plain for line in self.lines)]))) for n, (name, kind) in places
+        ]
+        return sum(min(width, LEAST) if kind == "rest" else width for kind, width in wide) + GAP * (len(wide) - 1)
+
+    def _side_by_side(self) -> Table:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        made = Table(
+            box=box.SIMPLE_HEAD, title=Text(self.title) if self.title else None, title_justify="left", pad_edge=False,
+            show_edge=False,
+        )  # fmt: skip
+        for name, kind in self.columns.items():
+            side: Literal["left", "right"] = "right" if kind == "right" else "left"
+            made.add_column(Text(name), justify=side, no_wrap=kind != "rest", overflow="ellipsis")
+        for line in self.lines:
+            made.add_row(*line)
+        return made
+
+    def _below_each_other(self) -> Text:
+        from rich.text import Text
+
+        wide = max(map(len, self.columns))
+        rows = (
+            Text("\n").join(
+                Text.assemble(f"{name:<{wide}}  ", value)
+                for name, value in zip(self.columns, line, strict=True)
+                if value
+            )
+            for line in self.lines
         )
-    for line in lines:
-        made.add_row(*line)
-    return made
+        return Text("\n\n", overflow="fold").join([*([Text(self.title)] if self.title else []), *rows])
 
 
 def tier(name: str) -> Any:
@@ -220,6 +258,7 @@ def letter(kind: str) -> str:
 __all__ = [
     "LETTERS",
     "WORDS",
+    "Rows",
     "as_json",
     "bar",
     "console",

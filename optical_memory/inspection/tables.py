@@ -97,7 +97,7 @@ def whole_turns(rows: Iterable[Row]) -> None:
 
 def hits(rows: Sequence[Row]) -> None:
     """A line for each turn found."""
-    columns = {"thread": "left", "turn": "right", "role": "left", "shown as": "left", "score": "right", "text": "rest"}
+    columns = {"thread": "rest", "turn": "right", "role": "left", "shown as": "left", "score": "right", "text": "rest"}
     lines = (
         (
             one_line(r["thread"], 40),
@@ -150,7 +150,7 @@ def _not_shown(report: Row, out: Any) -> None:
         gone = [turn_range(r) for r in report["left_out"]]
         turns = sum(last - first + 1 for first, last in report["left_out"])
         more = f" and {len(gone) - RANGES} more stretches" if len(gone) > RANGES else ""
-        out.print(f"Not shown, one recall away: {turns:,} turns ({', '.join(gone[:RANGES])}{more})")
+        out.print(f"Not shown, one recall away: {output.many(turns, 'turn')} ({', '.join(gone[:RANGES])}{more})")
 
 
 def grid(report: Row) -> None:
@@ -244,7 +244,7 @@ def step(row: Row) -> None:
     out.print(f"{safe(done)}: {number(row['tokens_before'])} tokens before, {number(row['tokens_after'])} after")
     changes(row["changes"], out)
     if row["purged"]:
-        out.print(f"The text of {number(row['purged'])} turns is gone for good; their pictures are kept.")
+        out.print(f"The text of {output.many(row['purged'], 'turn')} is gone for good; their pictures are kept.")
 
 
 def changes(rows: Sequence[Row], out: Any) -> None:
@@ -280,7 +280,7 @@ def explanation(report: Row) -> None:
     out = console()
     out.print(safe(report["explanation"]))
     due = report["if_asked_now"]
-    out.print(f"A step asked for now (`optical-memory decay`) would change {len(due['changes'])} spans.")
+    out.print(f"A step asked for now (`optical-memory decay`) would change {output.many(len(due['changes']), 'span')}.")
     changes(due["changes"], out)
     if report["log"]:
         out.print(_log(report["log"], "Steps taken"))
@@ -338,7 +338,7 @@ def ledgers(rows: Sequence[Row]) -> None:
 
 
 _LEDGER = {
-    "way": "left", "calls": "right", "input": "right", "from cache": "right", "to cache": "right", "output": "right",
+    "way": "rest", "calls": "right", "input": "right", "from cache": "right", "to cache": "right", "output": "right",
     "usd": "right", "of spent": "right",
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ from optical_memory.langchain.health import PAUSE, Health
 from optical_memory.langchain.pairs import answered, cut, paired, repairs, rounds, sendable, trimmed
 from optical_memory.langchain.sizes import Reserved, message_counter
 from optical_memory.langchain.thinking import Bonds, without_thinking
-from optical_memory.langchain.tools import TOKENS, RecallMemory, messages_in
+from optical_memory.langchain.tools import TOKENS, RecallMemory, checked, messages_in
 from optical_memory.langchain.where import Place, Subagents, Thread, is_subagent, place
 from optical_memory.langchain.wire import Cache, family, model_name, wired
 from optical_memory.memory import Context, OpticalMemory
@@ -127,6 +127,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         strict: bool = False, pause: float = PAUSE,
     ) -> None:  # fmt: skip
         super().__init__()
+        checked(memory)
         if cache not in ("5m", "1h", None):
             raise ConfigError(f'cache={cache!r}: pass "5m", "1h" or None')
         if subagents not in ("skip", "isolate"):

@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from optical_memory.errors import OpticalMemoryError, StoreError, ThreadNotFoundError
+from optical_memory.errors import ConfigError, OpticalMemoryError, StoreError, ThreadNotFoundError
 from optical_memory.langchain.health import PAUSE, Health, log
 from optical_memory.langchain.where import configured
 from optical_memory.memory import Hit, OpticalMemory
@@ -76,6 +76,12 @@ def pin_memory(memory: OpticalMemory, *, thread: str | Resolve | None = None, mo
     return PinMemory(memory, thread, most)
 
 
+def checked(memory: object) -> None:
+    """Raise ConfigError for what is no memory, such as the URL of one."""
+    if not isinstance(memory, OpticalMemory):
+        raise ConfigError(f'memory={memory!r}: pass a memory, such as OpticalMemory("sqlite:///memory.db")')
+
+
 class PinArguments(BaseModel):
     """What a model says to pin; `runtime` is put in by the agent and not shown to the model."""
 
@@ -93,6 +99,7 @@ class _MemoryTool(BaseTool):
 
     def __init__(self, memory: OpticalMemory, thread: str | Resolve | None) -> None:
         super().__init__()
+        checked(memory)
         self._memory, self._thread = memory, thread
 
     def _told(self, answer: Callable[[], str]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path as FilePath
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optical_memory.memory.accounts as accounts
+import optical_memory.memory.arguments as arguments
 import optical_memory.memory.finding as finding
 import optical_memory.memory.ingest as ingest
 import optical_memory.memory.marking as marking
@@ -19,7 +20,7 @@ import optical_memory.memory.reading as reading
 import optical_memory.memory.stepping as stepping
 from optical_memory import config as configuration
 from optical_memory.config import DEFAULT_BUDGET, MemoryConfig
-from optical_memory.cost import Profile, count_o200k, counter_name, profile
+from optical_memory.cost import UNNAMED, Profile, count_o200k, counter_name, profile
 from optical_memory.cost import known as known_model
 from optical_memory.cost.ledger import LEARNED
 from optical_memory.errors import ConfigError, StoreError, ThreadNotFoundError
@@ -90,6 +91,7 @@ class OpticalMemory(Shown):
         read_only: bool = False,
         **settings: Any,
     ) -> None:
+        arguments.made_of(url, config, count, clock, embeddings, lock_timeout)
         given, told = (profile, {}) if isinstance(profile, Profile) else (None, {"profile": profile})
         self.config = _configured(config, told | settings)
         self._given_profile, self._count, self._clock = given, count or count_o200k, clock
@@ -148,7 +150,7 @@ class OpticalMemory(Shown):
 
     def _told_profile(self) -> Profile:
         if self._given_profile is not None or self.config.profile is None:
-            return self._given_profile or self._listed(self.config.model or "unknown")
+            return self._given_profile or self._listed(self.config.model or UNNAMED)
         from optical_memory.readers import load_profile
 
         return load_profile(self.config.profile, self._listed(self.config.model) if self.config.model else None)
@@ -182,8 +184,10 @@ class OpticalMemory(Shown):
 
         Raises ConfigError for a budget below 1.
         """
-        if budget is not None and budget < 1:
-            raise ConfigError(f"budget={budget!r}: give the tokens of a whole model call, 1 or more")
+        if budget is not None:
+            arguments.whole("budget", budget, 1, "the tokens of a whole model call")
+        if model is not None:
+            arguments.words("model", model, "claude-opus-5")
         chosen = self.profile if model in (None, self.config.model) else self._listed(str(model))
         if vision is False and chosen.vision:
             chosen = replace(chosen, vision=False, name=f"{chosen.name} (text only)")
@@ -204,6 +208,7 @@ class OpticalMemory(Shown):
         Hand over the whole history or only the news; doing it twice changes nothing. Raises TranscriptError for
         messages that cannot be read and for a tool result without its call; nothing is stored then.
         """
+        arguments.several(messages)
         given = list(messages)
         kept = [(i, read(m)) for i, m in enumerate(given) if not injected(m)]
         parsed = [m for _, m in kept]
@@ -266,6 +271,10 @@ class OpticalMemory(Shown):
         self, thread: str, settings: Settings, query: str | None = None, reserved: int = 0, dry_run: bool = False,
         upto: int | None = None, mine: Mine | None = None,
     ) -> Asked:  # fmt: skip
+        arguments.words("thread", thread, "trip")
+        arguments.whole("reserved", reserved, 0, "the tokens that are spent beside the memory")
+        if query is not None:
+            arguments.words("query", query, "Which berth was it?")
         own = settings.profile is self.profile and settings.budget == self.budget
         dry = dry_run or self.store.read_only
         return Asked(thread, settings, self.config, own, query, reserved, dry, upto, mine or {})
@@ -282,8 +291,7 @@ class OpticalMemory(Shown):
         Words are OR-ed; "a phrase" and a prefix* are understood. A turn number or a range such as "12-15" returns these
         turns; a number that no turn has is looked for in the text. Raises ThreadNotFoundError and ConfigError (limit below 1).
         """
-        if limit < 1:
-            raise ConfigError(f"limit={limit!r}: give 1 or more")
+        arguments.whole("limit", limit, 1, "how many turns are wanted")
         self._prepare_search(thread, query)
         with self.store.read() as reader:
             row, path = reading.place(reader, thread)
@@ -296,12 +304,14 @@ class OpticalMemory(Shown):
 
     def search(self, thread: str, query: str, *, limit: int = 10) -> list[Hit]:
         """As `recall`, for people who look: nothing grows stronger, nothing is written but vectors, if there are embeddings."""
+        arguments.whole("limit", limit, 0, "how many turns are wanted")
         self._prepare_search(thread, query)
         with self.store.read() as reader:
             _, path = reading.place(reader, thread)
             return finding.hits(reader, path, self.settings(), self._meaning, query, limit)
 
     def _prepare_search(self, thread: str, query: str) -> None:
+        arguments.words("query", query, "Which berth was it?")
         if finding.turn_range(query) is None:
             self._meaning.prepare(self.store, thread, query)
 
@@ -318,11 +328,17 @@ class OpticalMemory(Shown):
 
     def threads(self, *, match: str | None = None, limit: int | None = None) -> list[ThreadInfo]:
         """The stored threads, the one used last first; only those whose name contains `match`."""
+        if limit is not None:
+            arguments.whole("limit", limit, 0, "how many threads are wanted")
+        if match is not None:
+            arguments.words("match", match, "trip")
         with self.store.read() as reader:
             return [reading.info(reader, row) for row in reader.threads(limit=limit, match=match)]
 
     def turns(self, thread: str, *, first: int = 1, last: int | None = None) -> list[Turn]:
         """The turns of a thread as they were given, and how each is shown now."""
+        for name, value in (("first", first), ("last", 0 if last is None else last)):
+            arguments.whole(name, value, 0, "the number of a turn")
         with self.store.read() as reader:
             _, path = reading.place(reader, thread)
             return reading.turns(reader, path, self.settings(), first, last)
@@ -332,6 +348,7 @@ class OpticalMemory(Shown):
 
         Spans that are shown as text, card or handle are left out unless `tier` is given.
         """
+        arguments.tier(tier)
         with self.store.read() as reader:
             _, path = reading.place(reader, thread)
             return reading.pages(reader, path, self.settings(), tier)
@@ -339,7 +356,7 @@ class OpticalMemory(Shown):
     def stats(self, thread: str | None = None) -> Stats:
         """What is stored, of one thread or of all, and how turns are shown now (turns per tier; one thread only)."""
         with self.store.read() as reader:
-            row = reading.place(reader, thread)[0] if thread else None
+            row = reading.place(reader, thread)[0] if thread is not None else None
             counts = reader.counts(row.id if row else None)
             rows = [row] if row else reader.threads()
             tokens = sum(reader.turn_stats(reader.path(r)).tokens for r in rows)
@@ -401,12 +418,14 @@ class OpticalMemory(Shown):
             return marking.weigh(writer, row, path, turns, weight)
 
     def forget(
-        self, thread: str, *, turns: Iterable[int] | None = None, before: datetime | None = None, dry_run: bool = False
-    ) -> Forgotten:
-        """Remove a thread, some of its turns, or the turns from before a time: text, images, index, and the file's free pages.
+        self, thread: str, *, turns: int | Iterable[int] | None = None, before: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Forgotten:  # fmt: skip
+        """Remove a thread, some of its turns, or those from before a time: text, images, index, and the file's free pages.
 
-        With `dry_run` it is only counted what would go. What backups, LangGraph's checkpointer or traces hold is out of
-        reach. Raises ThreadNotFoundError.
+        With both `turns` and `before` only those turns go that are from before the time. With `dry_run` it is only counted
+        what would go. What backups, LangGraph's checkpointer or traces hold is out of reach. Raises ThreadNotFoundError, and
+        ConfigError for what are no numbers of turns or no time with a zone.
         """
         if dry_run:
             with self.store.read() as reader:
@@ -437,6 +456,10 @@ class OpticalMemory(Shown):
         more than 2 % of drift is logged once. Raises ConfigError for a usage that contradicts itself or the request (the
         call then counts as predicted), and ThreadNotFoundError.
         """
+        if not isinstance(usage, Mapping):
+            raise ConfigError(f"usage={usage!r}: pass the usage_metadata of the answer, a dict with input_tokens")
+        if not isinstance(context, Context):
+            raise ConfigError(f"context={context!r}: pass what `context` or `project` returned for this call")
         told = billed(usage, context.tokens + context.reserved)
         self._books.learn(context.model, context.tokens + context.reserved, told.tokens)
         noted, calls = self._books.observed(context, told, self._clock()), self._books.take(context.thread)

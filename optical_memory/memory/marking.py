@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from math import isfinite
 
-from optical_memory.errors import ConfigError, StoreError
+import optical_memory.memory.arguments as arguments
+from optical_memory.errors import StoreError
+from optical_memory.memory.arguments import numbers
 from optical_memory.planning.context import ranges
 from optical_memory.storage import Path, Reader, ThreadRow, TurnRow, Writer, end
 
@@ -23,26 +24,25 @@ def pin(writer: Writer, row: ThreadRow, path: Path, turns: int | Iterable[int], 
 
 def weigh(writer: Writer, row: ThreadRow, path: Path, turns: int | Iterable[int], weight: float | None) -> int:
     """Set the host's own weight of these turns; how many there are. Raises StoreError for a turn that is not there."""
-    if weight is not None and not (isfinite(weight) and weight >= 0):
-        raise ConfigError(
-            f"weight={weight!r}: give 0 (small talk) or more, about 1 for what matters, or None for the rule's"
-        )
+    arguments.weight(weight)
     rows = _turns(writer, row, path, turns)
     writer.weigh([t.id for t in rows], weight)
     return len(rows)
 
 
 def _turns(reader: Reader, row: ThreadRow, path: Path, turns: int | Iterable[int]) -> list[TurnRow]:
-    numbers = sorted({turns} if isinstance(turns, int) else set(turns))
-    rows = [t for first, last in ranges(numbers) for t in reader.turns(path, first, last)]
-    missing = set(numbers) - {t.number for t in rows}
+    named = numbers(turns)
+    rows = [t for first, last in ranges(sorted(named)) for t in reader.turns(path, first, last)]
+    missing = named - {t.number for t in rows}
     if missing:
         raise StoreError(f"thread {row.key!r} has no turn {min(missing)}: it ends at turn {end(path)}")
     return rows
 
 
-def chosen(reader: Reader, path: Path, turns: Iterable[int] | None, before: datetime | None) -> set[int] | None:
-    """The numbers of the turns that are to be forgotten; None for the whole thread."""
-    if turns is None and before is None:
-        return None
-    return set(turns or ()) | set(reader.before(path, before) if before is not None else ())
+def chosen(reader: Reader, path: Path, turns: int | Iterable[int] | None, before: datetime | None) -> set[int] | None:
+    """The numbers of the turns that are to be forgotten, those that are in both where both are given; None for all."""
+    if before is None:
+        return None if turns is None else numbers(turns)
+    arguments.moment(before)
+    early = set(reader.before(path, before))
+    return early if turns is None else early & numbers(turns)

@@ -62,6 +62,11 @@ def explained(maker: Maker, asked: Asked) -> str:
         more = _kept_as_they_are(reader, path, state, settings, asked.config)
     _, reason, words = decide(state, settings, standing is not None, maker.idle(row, now), asked=True)
     used = current_tokens(state, settings) + asked.reserved
+    if reason == "forced":
+        too_much = (
+            f"As turns are held now, the next call would take {used:,} tokens, and the budget is {settings.budget:,}."
+        )
+        return f"{too_much} A step is due (forced).{more}"
     verdict = f"A step is due ({reason}): {words}." if reason else f"No step: {words}."
     return f"{used:,} of {settings.budget:,} tokens are in use. {verdict}{more}"
 

@@ -8,9 +8,10 @@ The result is a function of the text alone. The source stays in the store; only 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 
+from optical_memory.messages import RESULT
 from optical_memory.pages.compact import compact_json
 from optical_memory.pages.marks import INDENT, JOINED, NEWLINE, PARAGRAPH, visible
 
@@ -18,11 +19,18 @@ FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,200})(?<=\S)\*\*(?![\w*])")
 FENCES = re.compile(r"^([ \t]*)`{3,}(?=[ \t]*[\w+#.-]*[ \t]*$)", re.MULTILINE)  # of a fence: one says as much as three
 INLINE = re.compile(r"(?:(?<=[\s(\[{\"*:,/|])|^)`(?=[^`\s'])([^`'\n]{1,200})(?<=\S)`(?![`\w])", re.MULTILINE)
-TABLE_RULE = re.compile(r"(?<=\|)[ \t]*\n[ \t]*\|(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*$", re.MULTILINE)
-TABLE_ROW = re.compile(r"^[ \t]*\|(?=[^\n]*\w)([^|\n]*\|.*)\|[ \t]*$", re.MULTILINE)
+TABLE = re.compile(  # of Markdown: a header, its rule, and the rows; without a rule bars are none: |x| = |y|
+    r"^([ \t]*\|.*)\n[ \t]*\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*$((?:\n[ \t]*\|.*)*)", re.MULTILINE
+)
+BAR = re.compile(r"(?<!\\)\|")  # between cells: one with a backslash belongs to its cell
+HEADING = re.compile(
+    r"[A-Z][^\sa-z]*(?: [^\sa-z]+)*(?: {2,}[A-Z][^\sa-z]*(?: [^\sa-z]+)*){2,} *"
+)  # of three columns or more
+COLUMN = re.compile(r"(?:^|(?<=  ))\S")
 NUMBERED = re.compile(r"[ \t]*(\d+)(→|\t|:(?= {2}|\t))")  # a line of a file as tools show it
 REPEAT = re.compile(rf"([^\s⟩])\1{{23,}}(?!(?!\1){JOINED})")
 RULE = re.compile(r"([-=_*#~.+─━═])\1{5,}")
+EMPTY = re.compile(r"\A(?:[ \t]*\n)+|\A(?![^\n]*\n) +")  # lines before the first, whose indent counts if others follow
 BLANKS = re.compile(r"[ \t]{2,}|\t")
 DEEP = 6  # levels of indentation that are drawn one by one
 
@@ -71,26 +79,75 @@ def markdown(text: str) -> str:
     """
     text = STRONG.sub(r"*\1*", text) if "**" in text else text
     text = INLINE.sub(r"'\1'", text) if "`" in text else text
-    if "|" not in text:
-        return text
-    return TABLE_ROW.sub(_row, TABLE_RULE.sub("", text))
+    return TABLE.sub(_table, text) if "|" in text else text
 
 
-def _row(row: re.Match[str]) -> str:
-    return " | ".join([cell.strip(" \t") for cell in row[1].strip().split("|")])
+def _table(table: re.Match[str]) -> str:
+    return "\n".join(map(_row, (table[1] + table[2]).split("\n")))
+
+
+def _row(line: str) -> str:
+    cells = BAR.split(line.strip(" \t"))[1:]
+    cells = cells if cells[-1] else cells[:-1]
+    return _cells(cells) if len(cells) > 1 else line
+
+
+def _cells(cells: Sequence[str]) -> str:
+    """An empty cell is seen by its bars; one at the line's start or end needs no blank beside it."""
+    return " | ".join(cell.strip(" \t") for cell in cells).strip(" ")
 
 
 def flat(text: str) -> str:
     """Newlines, indents, repeated lines and characters as marks; rules and runs of blanks collapsed."""
-    text = REPEAT.sub(lambda run: f"{run[1] * 3}⟨×{len(run[0])}⟩", text.strip(" \n"))
-    lines = [line.rstrip(" \t") for line in RULE.sub(r"\1\1\1", text).split("\n")]
+    text = REPEAT.sub(lambda run: f"{run[1] * 3}⟨×{len(run[0])}⟩", EMPTY.sub("", text.rstrip(" \n")))
+    text = RULE.sub(r"\1\1\1", text)
+    rows = _aligned((_tabbed(text) if "\t" in text else text).split("\n"))
+    lines = [line.rstrip(" \t") for line in rows]
     unit = _unit(lines)
     drawn = (_repeated(_line(line, unit), sum(1 for _ in same)) for line, same in groupby(_counted(lines)))
     return re.sub(f"{NEWLINE}{{2,}}", PARAGRAPH, NEWLINE.join(drawn))
 
 
+def _tabbed(text: str) -> str:
+    """Tables with tabs between their cells get bars where blanks would not do: a gap does not show an empty cell."""
+    runs = groupby(text.split("\n"), lambda line: line.count("\t"))
+    return "\n".join(line for tabs, run in runs for line in (_barred(list(run), tabs) if tabs > 1 else run))
+
+
+def _barred(lines: list[str], tabs: int) -> list[str]:
+    """With bars if a header without an empty cell stands above rows with empty cells beside others, or with numbers that
+    would be taken for those of lines. A row of one cell alone is no sign: its tabs may be an indent."""
+    filled = [sum(1 for cell in line.split("\t") if cell.strip(" ")) for line in lines]
+    numbered = [NUMBERED.match(line) for line in lines]
+    if filled[0] <= tabs or numbered[0] or not (any(1 < cells <= tabs for cells in filled) or any(numbered)):
+        return lines
+    return [_cells(line.replace("|", "\\|").split("\t")) for line in lines]
+
+
+def _aligned(lines: list[str]) -> Iterator[str]:
+    """Tables below headings in capitals, as `docker ps` and `kubectl get` print them, with bars where a cell is empty."""
+    at = 0
+    while at < len(lines):
+        starts = [cell.start() for cell in COLUMN.finditer(lines[at])] if HEADING.fullmatch(lines[at]) else []
+        end = at + 1
+        while starts and end < len(lines) and _below(lines[end], starts):
+            end += 1
+        rows = [[line[a:b] for a, b in pairwise([*starts, None])] for line in lines[at:end]]
+        empty = any(not cell.strip(" ") for row in rows for cell in row)
+        yield from (_cells([c.replace("|", "\\|") for c in row]) for row in rows) if empty else lines[at:end]
+        at = end
+
+
+def _below(line: str, starts: Sequence[int]) -> bool:
+    """Whether the line is a row of columns that start there: two cells or more, and none goes over to the next column."""
+    filled = sum(1 for a, b in pairwise([*starts, None]) if line[a:b].strip(" "))
+    return filled > 1 and "\t" not in line and all(line[start - 1 : start] in (" ", "") for start in starts[1:])
+
+
 def _line(line: str, unit: int) -> str:
-    """One line: its number, its indent as marks, runs of blanks as two."""
+    """One line: its number, its indent as marks, runs of blanks as two. A tool's result is one behind its arrow."""
+    if line.startswith((f"{RESULT} ", f"{RESULT}\t")):
+        return RESULT + _line(line[len(RESULT) :], unit)
     number = NUMBERED.match(line)
     head = number[1] + number[2].replace("\t", "→") if number else ""
     rest = line[number.end() :] if number else line
@@ -105,8 +162,9 @@ def _indent(levels: int) -> str:
 
 
 def _unit(lines: list[str]) -> int:
-    """Blanks per level: the most that nearly all indented lines are a multiple of."""
-    widths = [width for line in lines if (width := len(line) - len(line.lstrip(" ")))]
+    """Blanks per level: the most that nearly all indented lines are a multiple of. Those before a number are none."""
+    bodies = [line[number.end() :] if (number := NUMBERED.match(line)) else line for line in lines]
+    widths = [width for body in bodies if (width := len(body) - len(body.lstrip(" ")))]
     return next((unit for unit in (4, 3) if sum(w % unit == 0 for w in widths) * 8 >= len(widths) * 7), 2)
 
 

@@ -118,7 +118,7 @@ def staircase(**after: tuple[Unit, float] | Sequence[tuple[Unit, float]]) -> Dec
     chosen: Mapping[str, Any] = after or {"clear": ("turns", 60), "dense": ("turns", 200), "card": ("turns", 1_000)}
     stairs = []
     for tier, value in chosen.items():
-        several = isinstance(value, list | tuple) and all(isinstance(one, list | tuple) for one in value)
+        several = isinstance(value, list | tuple) and value and all(isinstance(one, list | tuple) for one in value)
         stairs += [_stair(tier, one) for one in (value if several else [value])]
     return DecaySchedule(tuple(stairs))
 
@@ -128,8 +128,10 @@ def half_life(amount: float, unit: Unit = "turns") -> DecaySchedule:
 
     The form is Ebbinghaus's exponential forgetting, R = 2 ** (-age / half-life), cut into the tiers that exist.
     """
-    if not amount > 0:
+    if not isinstance(amount, int | float) or not 0 < amount < inf:
         raise ConfigError(f"half_life({amount!r}): give an amount above 0, such as half_life(100)")
+    if unit not in UNITS:
+        raise ConfigError(f"half_life({amount!r}, {unit!r}): the unit is one of {', '.join(UNITS)}")
     stairs = tuple(_stair(tier, (unit, amount * n)) for tier, n in (("clear", 1), ("dense", 2), ("card", 4)))
     return DecaySchedule(stairs, "half_life")
 

@@ -173,10 +173,12 @@ class _Waiting:
 
 
 def make_engine(url: sa.URL, *, lock_timeout: float, read_only: bool) -> sa.Engine:
-    """An engine with our settings; nothing is opened yet."""
+    """An engine with our settings; nothing is opened yet. Raises ConfigError for a folder."""
     if url.get_backend_name() == "postgresql":
         return _postgres_engine(url, lock_timeout)
     path = file_of(url)
+    if path and os.path.isdir(path):
+        raise ConfigError(f"{path} is a folder: give a file in it, such as {path / 'memory.db'}")
 
     def connect() -> sqlite3.Connection:
         return _open_sqlite(path, lock_timeout, read_only)

@@ -35,7 +35,9 @@ from .schema import (
     plan,
     recalled,
     safe_id,
+    safe_text,
     step,
+    storable,
     thread,
     turn,
     usage,
@@ -105,15 +107,15 @@ class Reader:
     # --- threads and paths
 
     def thread(self, key: str) -> ThreadRow | None:
-        """The thread of this name."""
-        return self._one(THREAD_BY_KEY, ThreadRow, key=key)
+        """The thread of this name. Raises ConfigError for what is no text."""
+        return self._one(THREAD_BY_KEY, ThreadRow, key=key) if storable(key) else None
 
     def threads(self, *, limit: int | None = None, match: str | None = None) -> list[ThreadRow]:
         """Threads whose name contains `match`, the one that was used last first."""
         newest = sa.func.coalesce(thread.c.touched_at, thread.c.created_at)
         query = sa.select(*_THREAD).order_by(newest.desc(), thread.c.id.desc()).limit(limit)
         if match:
-            query = query.where(thread.c.key.icontains(match, autoescape=True))
+            query = query.where(thread.c.key.icontains(safe_text(match), autoescape=True))
         return self._all(query, ThreadRow)
 
     def branches(self, thread_id: int) -> list[rows.BranchRow]:

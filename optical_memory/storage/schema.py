@@ -43,9 +43,16 @@ def safe_id(given: str) -> str:
     return "sha256:" + hashlib.sha256(clean.encode()).hexdigest()
 
 
+def storable(key: str) -> bool:
+    """Whether a database can be asked for this name; ConfigError for what is no text."""
+    if not isinstance(key, str):
+        raise ConfigError(f"thread={key!r}: give the name of a thread as a text, such as 'trip'")
+    return safe_text(key) == key
+
+
 def checked_key(key: str) -> str:
     """A thread's name, unchanged; ConfigError when no database could keep it as it is."""
-    if not key or len(key) > LONGEST_KEY or safe_text(key) != key:
+    if not key or not storable(key) or len(key) > LONGEST_KEY:
         raise ConfigError(
             f"{key[:60]!a} cannot be a thread's name: it needs 1 to {LONGEST_KEY} characters, "
             f"without NUL or lone surrogates"

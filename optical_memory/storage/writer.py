@@ -37,6 +37,7 @@ from .schema import (
     safe_id,
     safe_text,
     step,
+    storable,
     thread,
     turn,
     usage,
@@ -65,7 +66,7 @@ class Writer(Reader):
 
     def thread(self, key: str) -> ThreadRow | None:
         """The thread of this name; on PostgreSQL locked, so that what is decided from it stays true."""
-        return self._one(THREAD_BY_KEY.with_for_update(), ThreadRow, key=key)
+        return self._one(THREAD_BY_KEY.with_for_update(), ThreadRow, key=key) if storable(key) else None
 
     def new_thread(self, key: str, at: datetime) -> ThreadRow:
         """A new thread of this name, or the one that is there: two processes may both ask."""

@@ -51,6 +51,38 @@ def test_a_missing_thread_is_named_with_near_ones(run: Command, harbour: str, li
     assert "did you mean 'harbour'?" in result.stderr
 
 
+def test_a_thread_whose_name_is_spelt_nearly_so_is_suggested(run: Command, harbour: str) -> None:
+    """A letter that lacks, at the beginning too."""
+    for name in ("habour", "arbour", "harbuor"):
+        assert "did you mean 'harbour'?" in run("show", name).stderr
+
+
+@pytest.mark.parametrize("arguments", [["threads"], ["db", "check"], ["db", "upgrade"], ["doctor"]])
+def test_a_folder_is_no_database(run: Command, tmp_path: Path, arguments: list[str]) -> None:
+    """Exit code 2; a file in it is proposed, and nothing is written beside it."""
+    result = run(*arguments, db=tmp_path)
+    assert result.exit_code == 2
+    assert f"{tmp_path} is a folder: give a file in it, such as {tmp_path / 'memory.db'}" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert not tmp_path.with_name(f"{tmp_path.name}.lock").exists()
+
+
+def test_the_viewer_refuses_what_can_be_no_database(tmp_path: Path) -> None:
+    """Before it prints a link, not in the browser."""
+    for db in (tmp_path, "mysql://host/base"):
+        command = [sys.executable, "-m", "optical_memory", "view", "--no-open", "--db", str(db)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert done.stdout == ""
+
+
+def test_looking_into_a_database_that_names_no_file_says_so(run: Command) -> None:
+    """There can be nothing in it, and no upgrade helps."""
+    result = run("threads", db="sqlite://")
+    assert result.exit_code == 3
+    assert "--db" in result.stderr
+
+
 def test_a_missing_page_is_named_with_those_that_exist(run: Command, harbour: str) -> None:
     """Exit code 3 and the range of pages."""
     result = run("page", "harbour", "999")

@@ -108,6 +108,29 @@ def test_names_are_told_apart_on_a_terminal_of_80_columns(
     assert max(widths) < 80
 
 
+@pytest.mark.parametrize("columns", [30, 40, 59])
+def test_on_a_narrow_terminal_names_and_figures_stay_whole(
+    harbour: str, database: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """Where the columns of a table have no room beside each other, each value has a line of its own."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code, shown = at_a_terminal(["threads", "--db", str(database)], "")
+    assert code == 0
+    assert re.search(r"^thread +harbour\s*$", shown, re.MULTILINE), shown
+    assert re.search(r"^turns +60\s*$", shown, re.MULTILINE), shown
+    assert "…" not in shown
+    _, steps = at_a_terminal(["steps", "harbour", "--db", str(database)], "")
+    assert "…" not in steps
+
+
+@pytest.mark.parametrize("group", [(), ("db",), ("bench",)])
+def test_the_list_of_commands_says_what_each_does_in_a_whole_sentence(run: Command, group: tuple[str, ...]) -> None:
+    """On 80 columns none is cut."""
+    listed = run(*group, "--help", db=None).stdout.partition("Commands:")[2]
+    assert listed.strip()
+    assert "..." not in listed
+
+
 def test_show_tells_how_each_turn_is_held(harbour: str, told: Told) -> None:
     """Newest turns are text, older ones are not, and every turn is listed once."""
     rows = told("show", "harbour")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from optical_memory.errors import ConfigError
-from optical_memory.langchain import OpticalMemoryMiddleware
+from optical_memory.langchain import OpticalMemoryMiddleware, pin_memory, recall_memory
 from optical_memory.langchain.middleware import bare_name, other_model
 from tests.langchain.scripted import Scripted
 
@@ -71,3 +71,10 @@ def test_an_option_that_cannot_be_is_refused(make, wrong, told):
     """ConfigError names what can be passed."""
     with pytest.raises(ConfigError, match=told):
         OpticalMemoryMiddleware(make(), **wrong)
+
+
+@pytest.mark.parametrize("made", [OpticalMemoryMiddleware, recall_memory, pin_memory])
+def test_what_is_no_memory_is_refused_when_the_agent_is_made(made):
+    """Not at the first call, where a failing memory is only logged."""
+    with pytest.raises(ConfigError, match="pass a memory, such as OpticalMemory"):
+        made("sqlite:///memory.db")

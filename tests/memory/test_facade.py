@@ -6,6 +6,7 @@ import inspect
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -205,6 +206,7 @@ def test_explain_says_in_words_why_and_why_not(make):
     memory.remember("t", talk(200))
     assert "forced" in memory.explain("t")
     assert "1,500" in memory.explain("t")
+    assert "in use" not in memory.explain("t")  # more than there is cannot be
 
 
 @pytest.mark.parametrize(("words", "tier"), [(None, "clear"), ("word5", "vivid")])
@@ -449,3 +451,36 @@ def test_a_damaged_image_is_never_shown(make, caplog):
     raw.close()
     assert [m.content for m in make(budget=1_500).context("t").messages] == sound
     assert "db check" in caplog.text
+
+
+def test_forgetting_turns_and_a_time_takes_only_the_turns_that_are_both(make):
+    """As on the command line: each narrows the other, and a slip removes too little rather than too much."""
+    memory, four = make(), datetime(2026, 1, 1, 4, tzinfo=UTC)  # turn n was said at n - 1 o'clock
+    memory.remember("t", talk(8))
+    assert memory.forget("t", turns=[3, 4, 5], before=four, dry_run=True).turns == 2
+    assert memory.forget("t", turns=[7], before=four).turns == 0
+    assert memory.forget("t", turns=[3, 4, 5], before=four).turns == 2
+    assert [t.number for t in memory.turns("t") if t.role == "forgotten"] == [3, 4]
+    assert memory.forget("t", turns=8).turns == 1
+
+
+@pytest.mark.parametrize("turns", ["3", "3-7", 1.5, ["3"], [1, None]])
+def test_turns_that_are_no_numbers_are_refused_and_said_how(make, turns):
+    memory = make()
+    memory.remember("t", talk(8))
+    for refused in (
+        lambda: memory.pin("t", turns), lambda: memory.unpin("t", turns), lambda: memory.weigh("t", turns, 1),
+        lambda: memory.forget("t", turns=turns),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=r"such as 3 or range\(3, 8\)"):
+            refused()
+    assert memory.stats("t").turns == 8
+
+
+@pytest.mark.parametrize("before", ["2026-01-31", 3, date(2026, 1, 31), datetime(2026, 1, 31)])  # noqa: DTZ001
+def test_a_time_without_a_zone_is_refused_before_anything_is_forgotten(make, before):
+    memory = make()
+    memory.remember("t", talk(8))
+    with pytest.raises(ConfigError, match="tzinfo"):
+        memory.forget("t", before=before)
+    assert all(t.role != "forgotten" for t in memory.turns("t"))

@@ -49,6 +49,10 @@ values = st.recursive(
         ("**Note** that f(**a, **b) is 2**3", "*Note* that f(**a, **b) is 2**3"),
         ("| a   | b |\n|-----|:--|\n| 1   | 2 |", "a | b↵1 | 2"),
         ("|x|", "|x|"),
+        ("|x|\n|---|\n|1|", "|x|↵|1|"),
+        ("| a | b |\nno rule\n| c | d |", "| a | b |↵no rule↵| c | d |"),
+        ("|x| = 1\n| a | b\n|--|--|\n| 1 | 2 |\n| 3 |  |", "|x| = 1↵a | b↵1 | 2↵3 |"),
+        ("+---+---+\n|   | 2 |\n+---+---+", "+---+---+↵|  | 2 |↵+---+---+"),
         ("x" * 100, "xxx⟨×100⟩"),
         ("retry\n" * 12, "retry⟨×12⟩"),
         ("a\r\nb\n \n\n c", "a↵b¶›c"),
@@ -123,7 +127,7 @@ def test_what_is_drawn_does_not_depend_on_who_calls(deep):
 
 @pytest.mark.parametrize(
     "unit",
-    ["a@", "a.", "_a", "**a ", "| a ", "\n", "```\n", "```a\n", "~~~a\n", " x\n", '{"a":', "[[", "你", "a\u0301", "\0", "a  ", "1→\t"],
+    ["a@", "a.", "_a", "**a ", "| a ", "|-|\n", "|--", "|\n", "a\tb\t\n", "\t", "A  B  C\n", "A  ", "A B", "\n", "```\n", "```a\n", "~~~a\n", " x\n", '{"a":', "[[", "你", "a\u0301", "\0", "a  ", "1→\t"],
 )  # fmt: skip
 def test_hostile_repetition_takes_linear_time(unit):
     start = time.perf_counter()
@@ -155,3 +159,62 @@ def test_code_in_a_sentence_stands_in_apostrophes_and_a_block_between_single_bac
     for kept in ("a=`date`", "it`s", "`it's`", "``", "` x `", "one ` two"):
         assert normalise(kept) == kept.strip()
     assert normalise("```sh\necho `date`\n```") == "`sh↵echo `date`↵`"
+
+
+def test_an_empty_cell_of_a_table_is_seen_and_is_no_indent():
+    """A row that begins with an empty cell begins with a bar, whichever sign parts the cells in the text."""
+    drawn = "town | q1 | q2↵Bergen | 1 |↵| 3 | 4↵Oslo |  | 5"
+    rows = [["town", "q1", "q2"], ["Bergen", "1", ""], ["", "3", "4"], ["Oslo", "", "5"]]
+    markdown = ["| " + " | ".join(row) + " |" for row in rows]
+    assert normalise("\n".join([markdown[0], "|---|---|---|", *markdown[1:]])) == drawn
+    assert normalise("\n".join("\t".join(row) for row in rows)) == drawn
+    assert normalise("```\n" + "\n".join("\t".join(row) for row in rows) + "\n```") == f"`↵{drawn}↵`"
+
+
+def test_an_empty_cell_below_a_heading_in_capitals_is_seen():
+    """Where all cells are filled, blanks part them as before; what stands below the table is left alone."""
+    heading = "NAME    READY   STATUS    AGE"
+    full, gap = "web-1   1/1     Running   3d", "web-2           Pending   1m"
+    bars = "NAME | READY | STATUS | AGE↵web-1 | 1/1 | Running | 3d↵web-2 |  | Pending | 1m"
+    assert normalise(f"{heading}\n{full}\n{gap}\n$ kubectl  get nodes") == f"{bars}↵$ kubectl  get nodes"
+    assert normalise(f"{heading}\n{full}") == "NAME  READY  STATUS  AGE↵web-1  1/1  Running  3d"
+    assert normalise(f"{heading}\nnothing to see here") == "NAME  READY  STATUS  AGE↵nothing to see here"
+    assert normalise(f"WARNING   DO NOT   TOUCH\n\n{gap}") == "WARNING  DO NOT  TOUCH¶web-2  Pending  1m"
+
+
+def test_bars_round_what_is_no_table_stay():
+    for kept in ("|x| = |y|", "|a|b|", "Then↵|x| = |y|↵holds", "||x|| <= |y|", "| x | = | y |"):
+        assert normalise(kept.replace("↵", "\n")) == kept
+
+
+def test_a_bar_that_belongs_to_its_cell_parts_no_cells():
+    assert normalise("| a \\| b | c |\n|---|---|\n| 1 | 2 |") == "a \\| b | c↵1 | 2"
+    assert normalise("a|b\tc\td\n1\t\t2") == "a\\|b | c | d↵1 |  | 2"
+
+
+def test_numbers_in_a_column_of_a_table_are_not_left_out_as_those_of_lines_are():
+    assert normalise("id\tname\tage\n1\tAnn\t33\n2\tBob\t41") == "id | name | age↵1 | Ann | 33↵2 | Bob | 41"
+
+
+def test_tabs_that_indent_or_align_make_no_table():
+    assert normalise("a\tb\tc\nd\te\tf") == "a  b  c↵d  e  f"
+    assert normalise("#define A\tx\ty\n\t\tz") == "#define A  x  y↵››z"
+    assert normalise("     1\tif x:\t# why\n     2\t\treturn") == "1→if x:  # why↵›return"
+    assert normalise("key:\t\tone\nother:\t\ttwo") == "key:  one↵other:  two"
+
+
+def test_blanks_before_a_line_s_number_indent_nothing():
+    """`cat -n` sets numbers flush right: the same file is drawn with the same indents, numbered or not."""
+    file = ["def f():", "    if x:", "        return 1", "    return 2"]
+    plain = normalise("\n".join(file))
+    assert plain == "def f():↵›if x:↵››return 1↵›return 2"
+    assert normalise("\n".join(f"{n:6}\t{line}" for n, line in enumerate(file, 1))) == f"1→{plain}"
+
+
+def test_the_first_line_keeps_its_indent_where_others_follow():
+    """An excerpt of code begins anywhere: what stands beside its first line must not look as if it stood below it."""
+    assert normalise("    def f():\n        return 1\n    def g():") == "›def f():↵››return 1↵›def g():"
+    assert normalise("\n  \n    a\n    b\n") == "›a↵›b"
+    assert normalise("  a sentence. \n") == "a sentence."
+    assert normalise("read(a)\n→     def f():\n        return 1") == "read(a)↵→ ›def f():↵››return 1"
+    assert normalise("→      1\tdef f():\n     2\t    return 1") == "→ 1→def f():↵2→›return 1"

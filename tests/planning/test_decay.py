@@ -68,6 +68,20 @@ def test_a_schedule_survives_json(schedule):
     assert named(schedule.to_json()) == schedule
 
 
+@pytest.mark.parametrize("amount", [0, -1, float("nan"), float("inf"), "x", None])
+def test_a_half_life_is_a_number_above_zero(amount):
+    with pytest.raises(ConfigError, match=r"such as half_life\(100\)"):
+        half_life(amount)
+
+
+def test_units_and_stairs_that_are_none_are_refused():
+    with pytest.raises(ConfigError, match="the unit is one of turns, tokens, hours"):
+        half_life(3, "days")
+    for after in (3, None, "turns", ()):
+        with pytest.raises(ConfigError, match="give"):
+            staircase(clear=after)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
