@@ -238,7 +238,10 @@ class Store:
     @contextlib.contextmanager
     def _plain(self) -> Iterator[sa.Connection]:
         """A connection outside any transaction, for what cannot run in one."""
-        with self._engine.connect() as connection:
+        if getattr(self._local, "connection", None) is not None:
+            raise StoreError("this thread of execution is inside store.read() or store.write(): leave that block first")
+        # in memory there is one for all, and giving it back would roll back what another thread has begun
+        with self._one_at_a_time if self._in_memory else contextlib.nullcontext(), self._engine.connect() as connection:
             level = {} if connection.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
             yield connection.execution_options(**engine.NO_TRANSACTION, **level)
 

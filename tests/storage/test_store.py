@@ -12,6 +12,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -386,6 +388,33 @@ def test_memory_is_shared_by_threads_and_gone_on_close() -> None:
     store.close()
     with store.read() as reader:
         assert reader.threads() == []
+    store.close()
+
+
+def test_memory_loses_nothing_while_another_thread_looks_after_it(tmp_path: Path) -> None:
+    """Erasing, rebuilding and backing up wait for a write that has begun."""
+    store = Store("sqlite://")
+    begun(store, "a")
+    files, ended = count(), threading.Event()
+
+    def care() -> None:
+        while not ended.is_set():
+            assert store.erase()
+            store.vacuum()
+            store.backup(tmp_path / f"{next(files)}.db")
+
+    with ThreadPoolExecutor(1) as other:
+        cared = other.submit(care)
+        for _ in range(100):
+            with store.write() as writer:
+                thread = writer.thread("trip")
+                assert thread is not None
+                writer.append(thread, [turn("x")], NOW)
+        ended.set()
+        cared.result()
+    assert len(texts(store)) == 101
+    with store.read(), pytest.raises(StoreError, match="leave that block"):
+        store.vacuum()
     store.close()
 
 
