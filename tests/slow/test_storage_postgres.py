@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from optical_memory.storage.migrate import alembic_config
 from optical_memory.storage.schema import HEAD, metadata
 from tests.slow.postgres import database
 from tests.slow.test_storage_processes import append_many, first_use, read_until, run
-from tests.storage.makers import begun, texts
+from tests.storage.makers import NOW, begun, texts
 
 # the same functions, collected here a second time: they take the `store` of this module
 from tests.storage.test_duplicates import *  # noqa: F403
@@ -122,3 +123,50 @@ def test_care_works_or_says_what_does(store: Store, tmp_path: object) -> None:
     assert store.size() > 1_000_000
     with pytest.raises(StoreError, match="pg_dump"):
         store.backup(f"{tmp_path}/copy.db")
+
+
+def test_the_tables_of_others_are_left_alone(store: Store) -> None:
+    """What looks after our tables keeps no lock on those of the application whose database it is."""
+    begun(store, "a")
+    with store.write() as writer:
+        writer._connection.exec_driver_sql("CREATE TABLE theirs (x int)")
+    assert store.erase()
+    with store.read() as reader:
+        vacuumed = "SELECT relname FROM pg_stat_user_tables WHERE vacuum_count > 0"
+        assert set(reader._connection.exec_driver_sql(vacuumed).scalars()) == set(metadata.tables)
+
+
+def test_a_thread_is_made_anew_where_it_is_forgotten_at_the_same_time(store: Store) -> None:
+    """Whoever asks for it gets it, and who copies to its name gets it or is told."""
+
+    def make() -> None:
+        with store.write() as writer:
+            assert writer.new_thread("trip", NOW).key == "trip"
+
+    def forget() -> None:
+        with store.write() as writer:
+            thread = writer.thread("trip")
+            if thread is not None:
+                writer.forget_thread(thread.id)
+
+    with ThreadPoolExecutor(4) as others:
+        for _ in range(30):
+            for done in [others.submit(work) for work in (make, forget, make, forget)]:
+                done.result()
+
+
+def test_vectors_of_the_same_turns_may_come_from_two_servers(store: Store) -> None:
+    """One of each stays."""
+    thread = begun(store, *(f"turn {n}" for n in range(50)))
+    with store.read() as reader:
+        rows = reader.turns(reader.path(thread))
+
+    def put() -> None:
+        with store.write() as writer:
+            writer.put_vectors(thread.id, "model", {row.id: (row.chain, [b"12345678"]) for row in rows})
+
+    with ThreadPoolExecutor(4) as others:
+        for done in [others.submit(put) for _ in range(8)]:
+            done.result()
+    with store.read() as reader:
+        assert reader.vector_mark(thread.id, "model")[0] == 50
