@@ -30,6 +30,7 @@ from .schema import (
     columns,
     embedding,
     image,
+    may_be_key,
     message,
     page,
     plan,
@@ -106,10 +107,12 @@ class Reader:
 
     def thread(self, key: str) -> ThreadRow | None:
         """The thread of this name."""
-        return self._one(THREAD_BY_KEY, ThreadRow, key=key)
+        return self._one(THREAD_BY_KEY, ThreadRow, key=key) if may_be_key(key) else None
 
     def threads(self, *, limit: int | None = None, match: str | None = None) -> list[ThreadRow]:
         """Threads whose name contains `match`, the one that was used last first."""
+        if match and not may_be_key(match):
+            return []
         newest = sa.func.coalesce(thread.c.touched_at, thread.c.created_at)
         query = sa.select(*_THREAD).order_by(newest.desc(), thread.c.id.desc()).limit(limit)
         if match:

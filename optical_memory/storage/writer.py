@@ -30,6 +30,7 @@ from .schema import (
     columns,
     embedding,
     image,
+    may_be_key,
     message,
     page,
     plan,
@@ -65,7 +66,7 @@ class Writer(Reader):
 
     def thread(self, key: str) -> ThreadRow | None:
         """The thread of this name; on PostgreSQL locked, so that what is decided from it stays true."""
-        return self._one(THREAD_BY_KEY.with_for_update(), ThreadRow, key=key)
+        return self._one(THREAD_BY_KEY.with_for_update(), ThreadRow, key=key) if may_be_key(key) else None
 
     def new_thread(self, key: str, at: datetime) -> ThreadRow:
         """A new thread of this name, or the one that is there: two processes may both ask."""
@@ -185,7 +186,9 @@ class Writer(Reader):
 
     def put_vectors(self, thread_id: int, model: str, vectors: Mapping[int, tuple[str, Sequence[bytes]]]) -> None:
         """Keep vectors by turn id, each with the chain hash of the turn that was read: one that has changed since is left out."""
-        self._one(THREAD_BY_ID.with_for_update(), ThreadRow, id=thread_id)  # others may bring the same, or change a turn
+        self._one(
+            THREAD_BY_ID.with_for_update(), ThreadRow, id=thread_id
+        )  # others may bring the same, or change a turn
         query = sa.select(turn.c.id, turn.c.chain).where(turn.c.thread_id == thread_id, ~turn.c.purged)
         chunks = [self._connection.execute(query.where(turn.c.id.in_(chunk))).all() for chunk in rows.chunks(vectors)]
         same = [row.id for rows_ in chunks for row in rows_ if row.chain == vectors[row.id][0]]
