@@ -150,8 +150,13 @@ def _fts5(thread_id: int, term: Term) -> str:
 
 
 def _tsquery(_: int, term: Term) -> str:
-    *head, last = (f"'{unaccented(word)}'" for word in term.words)
-    return " <-> ".join([*head, last + (":*" if term.prefix else "")])
+    """A query of PostgreSQL, as the term stands and without its accents: the index holds both, but apart."""
+    plain = tuple(map(unaccented, term.words))
+    return " | ".join(f"({_adjacent(words, term.prefix)})" for words in dict.fromkeys([term.words, plain]))
+
+
+def _adjacent(words: tuple[str, ...], prefix: bool) -> str:
+    return " <-> ".join(f"'{word}'" for word in words) + (":*" if prefix else "")
 
 
 def _scan(wanted: _Wanted, query: str) -> list[Found]:

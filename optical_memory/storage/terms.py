@@ -10,7 +10,20 @@ from dataclasses import dataclass
 MOST_TERMS = 40
 """Terms of a query beyond this many are left out, other forms of words first: each costs a walk through its postings."""
 
-WORD = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")  # an accent may follow its letter
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3005\u3007\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+    "\u1100-\u11ff\uac00-\ud7af"  # Hangul: spaced, but with particles glued on
+)
+_RUN = re.compile(f"[{_UNSPACED}]+")
+_MARKS = "".join(
+    mark
+    for mark in map(chr, (*range(0x300, 0x1E00), *range(0xA800, 0xAC00)))
+    if unicodedata.category(mark) in {"Mn", "Mc"} and not _RUN.match(mark)
+)
+"""Accents, and the vowel signs of Hindi, Tamil, Arabic, Hebrew and others, which PostgreSQL takes for parts of a word."""
+WORD = re.compile(f"(?:[^\\W_][{_MARKS}]*)+")  # marks follow their letter
 FUNCTION_WORDS = frozenset(
     WORD.findall(
         "a an the of to in on at for and or is was were are be been has have had do does did what which who whom whose when "
@@ -24,14 +37,7 @@ ENDINGS = ("ingly", "edly", "ings", "ing", "ies", "ied", "ers", "es", "ed", "er"
 LEAST_STEM = 4
 """Letters that must be left: shorter beginnings are those of too many words."""
 
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
-    "\u3005\u3007\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # kana
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
-    "\u1100-\u11ff\uac00-\ud7af"  # Hangul: spaced, but with particles glued on
-)
-_RUN = re.compile(f"[{_UNSPACED}]+")
-_NAME = re.compile(r"\w+")
+_NAME = re.compile(f"[\\w{_MARKS}]+")
 _DIGIT = re.compile(r"\d")
 _PIECES = re.compile(r'"([^"]*)"|(\S+)')
 

@@ -21,6 +21,8 @@ TURNS = [
     "mail anna.berg+news@example.org about 3.14159 and #42",
     "The landing page says hello hello hello",
     "กรุงเทพมหานคร is Bangkok",
+    "हिन्दी भाषा में लिखना",
+    "une crème froide",
 ]
 
 
@@ -59,6 +61,10 @@ TURNS = [
         ("anna.berg+news@example.org", [7]),
         ("3.14159", [7]),
         ("กรุงเทพ", [9]),
+        ("लेख हिन्दी", [10]),
+        ('"हिन्दी भाषा" लेख', [10]),
+        ('"भाषा हिन्दी"', []),
+        ('"crème froide" sorbet', [11]),
         ("Oslo hello", [1, 8]),
         ("nothing", []),
         ("", []),
