@@ -62,10 +62,10 @@ def parse_url(url: str) -> sa.URL:
 
 
 def file_of(url: sa.URL) -> Path | None:
-    """The absolute path of a SQLite file; None for memory and servers."""
+    """The absolute path of a SQLite file, to which links lead, as SQLite sees it; None for memory and servers."""
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
         return None
-    return Path(str(url.database)).absolute()
+    return Path(os.path.realpath(str(url.database)))
 
 
 def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:

@@ -83,6 +83,21 @@ def test_the_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_link_to_a_file_is_that_file(tmp_path: Path) -> None:
+    """Also one that leads to no file yet: it is private, its size counts the WAL, and both ways to it share one guard."""
+    (tmp_path / "disk").mkdir()
+    file, link = tmp_path / "disk" / "memory.db", tmp_path / "link.db"
+    link.symlink_to(file)
+    store, same = Store(str(link)), Store(str(file))
+    begun(store, "a" * 100_000)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert store._guard.path == same._guard.path
+    assert store.size() == same.size() > 100_000
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name != "disk"] == ["link.db"]
+    store.close()
+    same.close()
+
+
 def test_connections_have_the_settings_that_were_measured(store: Store) -> None:
     """WAL, FULL sync, foreign keys, overwritten deletes, no trust in the schema."""
     with store.read() as reader:
