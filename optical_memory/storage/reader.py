@@ -136,7 +136,8 @@ class Reader:
 
     def branch_paths(self, thread: ThreadRow) -> dict[int, Path]:
         """The whole path to the end of every branch of the thread, by branch id."""
-        return {row.id: self.path(thread, branch_id=row.id) for row in self.branches(thread.id)}
+        tree = {row.id: row for row in self.branches(thread.id)}
+        return {row.id: _walk(tree, row.id, row.last) for row in tree.values()}
 
     def _last(self, branch_id: int, after: int) -> int:
         found = self._connection.scalar(sa.select(sa.func.max(turn.c.number)).where(turn.c.branch_id == branch_id))
@@ -471,6 +472,8 @@ def _walk(tree: dict[int, Any], at: int | None, stop: int) -> Path:
     spans: list[Range] = []
     while at is not None:
         node = tree[at]
+        if node.parent_id is not None and (node.parent_id >= at or node.parent_id not in tree):
+            raise StoreError(f"branch {at} departs from {node.parent_id}, which is no older branch of its thread")
         if stop > node.after:
             spans.append(Range(at, node.after + 1, stop))
         stop, at = min(stop, node.after), node.parent_id
