@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from .rows import Found, Path, Range, clip, end
 from .schema import safe_text, turn
-from .terms import WORD, Term, terms, unaccented
+from .terms import WORD, Term, folded, terms
 
 MOST_CHARS = 2_000
 """Characters of a query that are looked at."""
@@ -150,8 +150,8 @@ def _fts5(thread_id: int, term: Term) -> str:
 
 
 def _tsquery(_: int, term: Term) -> str:
-    """A query of PostgreSQL, as the term stands and without its accents: the index holds both, but apart."""
-    plain = tuple(map(unaccented, term.words))
+    """A query of PostgreSQL, as the term stands and folded: the index holds both, but apart."""
+    plain = tuple(map(folded, term.words))
     return " | ".join(f"({_adjacent(words, term.prefix)})" for words in dict.fromkeys([term.words, plain]))
 
 

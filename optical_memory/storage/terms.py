@@ -53,7 +53,7 @@ class Term:
 def extra_words(text: str, *, fold: bool = False) -> str | None:
     """What the index needs beside the text: character pairs of unspaced scripts, and the words glued to them.
 
-    `fold` adds accented words without their accents, for an engine that cannot do that by itself.
+    `fold` adds words as `folded` tells them, for an engine that cannot do that by itself.
     """
     if text.isascii():
         return None
@@ -66,7 +66,7 @@ def _token_extras(token: str, fold: bool) -> Iterator[str]:
         for piece in _split(token):
             # the last character too, so that every one begins a word of the index
             yield from (*_pairs(piece), piece[-1]) if _RUN.match(piece) and len(piece) > 1 else (piece,)
-    elif fold and (plain := unaccented(token)) != token:
+    elif fold and not token.isascii() and (plain := folded(token)) != token:
         yield plain
 
 
@@ -78,12 +78,15 @@ def _pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
 
 
-def unaccented(word: str) -> str:
-    """The word without its accents; one of an unspaced script as it is."""
-    if word.isascii() or _RUN.search(word):  # the sound marks of kana are not accents
+def folded(word: str) -> str:
+    """The word without its accents and in small letters, of which a server in the locale "C" knows the English ones only.
+
+    One of an unspaced script is as it was: the sound marks of kana are not accents.
+    """
+    if word.isascii() or _RUN.search(word):
         return word
     plain = "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", plain)
+    return unicodedata.normalize("NFC", plain.lower())
 
 
 def terms(query: str) -> list[Term]:

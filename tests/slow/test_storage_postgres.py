@@ -125,6 +125,23 @@ def test_care_works_or_says_what_does(store: Store, tmp_path: object) -> None:
         store.backup(f"{tmp_path}/copy.db")
 
 
+def test_words_are_found_in_either_case_whatever_the_locale(postgresql: str) -> None:
+    """The locale "C", which some operators of PostgreSQL prefer, knows the case of English letters only."""
+    with database(postgresql, "template0 LOCALE 'C' ENCODING 'UTF8'") as url:
+        store = Store(url)
+        thread = begun(store, "Москва", "À propos")
+        with store.read() as reader:
+            asked = {
+                query: reader.search(reader.path(thread), query, limit=2) for query in ("МОСКВА", "москва", "à fond")
+            }
+        store.close()
+    assert {query: [hit.number for hit in hits] for query, hits in asked.items()} == {
+        "МОСКВА": [1],
+        "москва": [1],
+        "à fond": [2],
+    }
+
+
 def test_the_tables_of_others_are_left_alone(store: Store) -> None:
     """What looks after our tables keeps no lock on those of the application whose database it is."""
     begun(store, "a")
