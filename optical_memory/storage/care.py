@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from ..errors import StoreError
 from .reader import Reader
-from .rows import Range
-from .schema import branch, erasure, image, metadata, page, thread, turn, view
+from .rows import Range, ThreadRow
+from .schema import Json, branch, columns, erasure, image, message, metadata, page, thread, turn, view
 
 _PATIENCE = 1.0
 """Seconds that `empty_wal` waits for readers, and writers for it."""
@@ -21,9 +23,13 @@ def check(reader: Reader) -> Iterator[str]:
     connection = reader._connection
     if connection.dialect.name == "sqlite":
         yield from _sqlite_structure(connection)
+    broken = list(_values(connection))
+    yield from broken
     yield from _paths(reader)
+    yield from _messages(connection)
     yield from _images(connection)
-    yield from _records(connection)
+    if not broken:
+        yield from _records(connection)
 
 
 def _sqlite_structure(connection: sa.Connection) -> Iterator[str]:
@@ -34,9 +40,39 @@ def _sqlite_structure(connection: sa.Connection) -> Iterator[str]:
         yield f"references: row {rowid} of {table} points to a missing {parent}"
 
 
+def _values(connection: sa.Connection) -> Iterator[str]:
+    """Values that cannot be read any more; of SQLite as bytes, since it also hands out what is no text."""
+    kind = sa.LargeBinary if connection.dialect.name == "sqlite" else sa.Text
+    for table, column in ((t, c) for t in metadata.sorted_tables for c in t.c if isinstance(c.type, Json)):
+        query = sa.select(table.c.id, sa.cast(column, kind).label("given")).where(column.is_not(None))
+        for row in connection.execute(query.execution_options(yield_per=500)):
+            try:
+                json.loads(row.given)
+            except ValueError:
+                yield f"values: {column.name} of row {row.id} of {table.name} cannot be read; restore a backup"
+
+
+def _messages(connection: sa.Connection) -> Iterator[str]:
+    """Turns of which messages are missing, or there are too many."""
+    held = sa.func.count(message.c.id)
+    query = sa.select(turn.c.number, turn.c.branch_id, turn.c.messages, thread.c.key, held.label("held"))
+    query = query.join_from(turn, message, message.c.turn_id == turn.c.id, isouter=True)
+    query = query.join(thread, thread.c.id == turn.c.thread_id)
+    for row in connection.execute(query.group_by(turn.c.id, thread.c.key).having(held != turn.c.messages)):
+        yield (
+            f"messages: turn {row.number} of thread {row.key!r} has {row.held} where {row.messages} should be "
+            f"(branch {row.branch_id})"
+        )
+
+
 def _paths(reader: Reader) -> Iterator[str]:
-    for row in reader.threads():
-        path = reader.path(row)
+    asked = sa.select(*(sa.null() if c is thread.c.config else c for c in columns(thread, ThreadRow)))
+    for row in [ThreadRow(*found) for found in reader._connection.execute(asked.order_by(thread.c.id))]:
+        try:
+            path = reader.path(row)
+        except StoreError as error:
+            yield f"numbering: {error}"
+            continue
         if (path[-1].last if path else 0) != row.length:
             yield f"numbering: thread {row.key!r} has {row.length} turns, but its path ends elsewhere"
         for span in path:

@@ -149,7 +149,7 @@ class Store:
             raise taken from None
 
     def check(self) -> list[str]:
-        """What is wrong, in sentences: structure, references, numbering, index, and every image's hash."""
+        """What is wrong, in sentences: structure, references, values, numbering, messages, index, and every image's hash."""
         with self.read() as reader:
             found = list(care.check(reader))
         if not self.read_only and not found:

@@ -519,6 +519,25 @@ def test_check_names_gaps_and_a_stale_index(store: Store) -> None:
     assert store.check() == [f"numbering: thread 'trip' has 2 turns where 1..3 should be (branch {thread.branch_id})"]
 
 
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("UPDATE thread SET branch_id = 77", "numbering: thread 'trip' has no branch 77"),
+        ("UPDATE branch SET parent_id = id", "numbering: branch 1 departs from 1"),
+        ("DELETE FROM message WHERE id = 2", "messages: turn 2 of thread 'trip' has 0 where 1 should be"),
+        ("UPDATE message SET data = '{' WHERE id = 1", "values: data of row 1 of message cannot be read"),
+        ("UPDATE thread SET config = CAST(X'22FF22' AS TEXT)", "values: config of row 1 of thread cannot be read"),
+    ],
+)
+def test_check_names_what_is_damaged_and_ends_in_no_error(store: Store, damage: str, found: str) -> None:
+    """Of rows too, which look whole to the engine."""
+    begun(store, "a", "b")
+    with store.write() as writer:
+        writer._connection.exec_driver_sql(damage)
+    (told,) = store.check()
+    assert told.startswith(found)
+
+
 def test_a_copied_file_opens_elsewhere(store: Store, tmp_path: Path) -> None:
     """After close, the one file is all there is."""
     begun(store, "a")
