@@ -129,7 +129,11 @@ def _records(connection: sa.Connection) -> Iterator[str]:
         page, thread, thread.c.id == page.c.thread_id
     )
     for row in connection.execute(query.where(page.c.purged)).all():
-        kept = {value[4] for value in row.facts["pictures"].values() if not value[5]}
+        try:
+            kept = {value[4] for value in row.facts["pictures"].values() if not value[5]}
+        except (AttributeError, LookupError, TypeError):
+            yield f"record: page {row.number} of thread {row.key!r} has no text any more, and does not say which pictures it has"
+            continue
         held = connection.scalars(
             sa.select(view.c.look).where(view.c.page_id == row.id, view.c.look.in_(kept), view.c.sha256.is_not(None))
         )

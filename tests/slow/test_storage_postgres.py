@@ -18,6 +18,7 @@ from tests.slow.test_storage_processes import append_many, first_use, read_until
 from tests.storage.makers import NOW, begun, texts
 
 # the same functions, collected here a second time: they take the `store` of this module
+from tests.storage.test_archive import *  # noqa: F403
 from tests.storage.test_duplicates import *  # noqa: F403
 from tests.storage.test_forget import *  # noqa: F403
 from tests.storage.test_pages import *  # noqa: F403

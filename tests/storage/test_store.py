@@ -27,7 +27,7 @@ from optical_memory.errors import (
     SchemaError,
     StoreError,
 )
-from optical_memory.storage import Store, Writer
+from optical_memory.storage import NewPage, Store, Writer
 from optical_memory.storage.engine import file_of, has_wal_reset_bug, parse_url
 from optical_memory.storage.schema import HEAD
 
@@ -527,12 +527,14 @@ def test_check_names_gaps_and_a_stale_index(store: Store) -> None:
         ("DELETE FROM message WHERE id = 2", "messages: turn 2 of thread 'trip' has 0 where 1 should be"),
         ("UPDATE message SET data = '{' WHERE id = 1", "values: data of row 1 of message cannot be read"),
         ("UPDATE thread SET config = CAST(X'22FF22' AS TEXT)", "values: config of row 1 of thread cannot be read"),
+        ("UPDATE page SET purged = 1", "record: page 1 of thread 'trip' has no text any more"),
     ],
 )
 def test_check_names_what_is_damaged_and_ends_in_no_error(store: Store, damage: str, found: str) -> None:
     """Of rows too, which look whole to the engine."""
-    begun(store, "a", "b")
+    thread = begun(store, "a", "b")
     with store.write() as writer:
+        writer.add_pages(thread, [NewPage(thread.branch_id, 1, 2, "clear", 2, 2)], NOW)
         writer._connection.exec_driver_sql(damage)
     (told,) = store.check()
     assert told.startswith(found)
