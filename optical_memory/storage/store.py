@@ -26,7 +26,7 @@ import optical_memory.storage.care as care
 import optical_memory.storage.engine as engine
 import optical_memory.storage.migrate as migrate
 
-from ..errors import ReadOnlyError, SchemaError, StoreError
+from ..errors import LockedError, ReadOnlyError, SchemaError, StoreError
 from .reader import Reader
 from .schema import HEAD
 from .writer import Writer
@@ -83,6 +83,12 @@ class Store:
         """Go back to an older schema revision; "base" takes away every table. Not to be used afterwards by this version."""
         with engine.typed_errors(self.url):
             self._prepare()
+            with self._transaction(engine.READING) as connection:
+                owed = care.owed(connection)
+            if owed and not self._erased():  # an older schema does not note it
+                raise LockedError(
+                    f"what was deleted from {self.url} is still held by a reader: close it, and try again"
+                )
             with self._writing() as connection:
                 migrate.downgrade(connection, revision)
             self._ready = False
