@@ -194,6 +194,14 @@ def present(path: Path) -> bool:
     return os.path.exists(path)
 
 
+def bytes_of(path: Path) -> int:
+    """The size of a file; 0 where there is none, or none any more: the last process to close takes the WAL away."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def create_private(path: Path) -> None:
     """Create an empty database file that only its owner can read, unless one is there.
 

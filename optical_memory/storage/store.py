@@ -167,7 +167,7 @@ class Store:
         """Bytes on disk, WAL included."""
         if self.path is not None:
             files = (self.path.with_name(self.path.name + end) for end in ("", "-wal", "-shm"))
-            return sum(file.stat().st_size for file in files if file.exists())
+            return sum(map(engine.bytes_of, files))
         with self.read() as reader:
             return care.size(reader)
 

@@ -333,6 +333,25 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         pass
 
 
+def come_and_go(file: Path) -> None:
+    """Make a file and take it away, until somebody ends the process."""
+    while True:
+        file.touch()
+        file.unlink()
+
+
+def test_the_size_can_be_asked_while_the_wal_comes_and_goes(tmp_path: Path) -> None:
+    """Another process may be the last to close at that very moment."""
+    store = Store(str(tmp_path / "memory.db"))
+    other = FORK.Process(target=come_and_go, args=(tmp_path / "memory.db-wal",))
+    other.start()
+    try:
+        assert {store.size() for _ in range(20_000)} == {0}
+    finally:
+        other.kill()
+        other.join()
+
+
 def test_closing_what_was_never_used_leaves_nothing(tmp_path: Path) -> None:
     """No file, no lock."""
     Store(str(tmp_path / "memory.db")).close()
