@@ -172,6 +172,18 @@ def test_a_very_long_query_is_cut_not_refused(store: Store) -> None:
     assert [hit.number for hit in hits] == [1]
 
 
+@pytest.mark.slow
+def test_as_many_hits_as_are_asked_for_come_back(store: Store) -> None:
+    """Also more than one statement has parameters, which are 65,535 on PostgreSQL."""
+    with store.write() as writer:
+        thread = writer.new_thread("trip", NOW)
+        for _ in range(10):
+            thread = writer.append(thread, [turn(f"kw{i % 35}x") for i in range(7_000)], NOW)
+        hits = writer.search(writer.path(thread), " ".join(f"kw{i}x" for i in range(35)), limit=100_000)
+    assert [hit.snippet for hit in hits if not hit.snippet] == []
+    assert len(hits) == 70_000
+
+
 def test_a_turn_of_a_million_characters_is_stored_and_found(store: Store) -> None:
     """Long tool output fits into the index of either engine."""
     thread = begun(store, "start " + " ".join(f"w{i}" for i in range(150_000)), "字" * 200_000)
