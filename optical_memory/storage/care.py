@@ -188,11 +188,13 @@ def merge_index(connection: sa.Connection) -> None:
         connection.exec_driver_sql("INSERT INTO turn_fts(turn_fts) VALUES ('optimize')")
 
 
-def empty_wal(connection: sa.Connection) -> bool:
-    """Fold the WAL into the file and cut it to nothing; False when a reader stayed in the way."""
+def empty_wal(connection: sa.Connection, lock_timeout: float) -> bool:
+    """Fold the WAL into the file and cut it to nothing; False when a reader stayed in the way.
+
+    PostgreSQL vacuums instead; False when the lock of another stayed in the way for `lock_timeout` seconds.
+    """
     if connection.dialect.name != "sqlite":
-        vacuum(connection)
-        return True
+        return _vacuumed(connection, lock_timeout)
     usual = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
     connection.exec_driver_sql(f"PRAGMA busy_timeout={int(_PATIENCE * 1000)}")
     try:
@@ -200,3 +202,16 @@ def empty_wal(connection: sa.Connection) -> bool:
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
     return not busy
+
+
+def _vacuumed(connection: sa.Connection, lock_timeout: float) -> bool:
+    connection.exec_driver_sql(f"SET lock_timeout = {int(lock_timeout * 1000)}")
+    try:
+        vacuum(connection)
+    except sa.exc.OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != "55P03":  # the lock was not granted
+            raise
+        return False
+    finally:
+        connection.exec_driver_sql("RESET lock_timeout")
+    return True

@@ -132,7 +132,7 @@ class Store:
             owed = care.owed(connection)
             care.merge_index(connection)
         with self._guard.hold(), self._plain() as connection:
-            emptied = care.empty_wal(connection)
+            emptied = care.empty_wal(connection, self.lock_timeout)
         if emptied and owed:
             with self._writing() as connection:
                 care.settle(connection, owed)

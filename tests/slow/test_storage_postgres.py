@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+import optical_memory.storage.care as care
 from optical_memory.errors import ReadOnlyError, SchemaError, StoreError
 from optical_memory.storage import Store
 from optical_memory.storage.migrate import alembic_config
@@ -152,6 +153,24 @@ def test_the_tables_of_others_are_left_alone(store: Store) -> None:
     with store.read() as reader:
         vacuumed = "SELECT relname FROM pg_stat_user_tables WHERE vacuum_count > 0"
         assert set(reader._connection.exec_driver_sql(vacuumed).scalars()) == set(metadata.tables)
+
+
+def test_erase_says_when_another_holds_a_table(store: Store, url: str) -> None:
+    """As while an index is built: it does not wait for ever, and what is owed stays noted."""
+    thread, other = begun(store, "a"), sa.create_engine(url)
+    with store.write() as writer:
+        writer.forget_thread(thread.id)
+    impatient = Store(url, lock_timeout=1)
+    with other.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE turn IN SHARE UPDATE EXCLUSIVE MODE")
+        assert not impatient.erase()
+    other.dispose()
+    with store.read() as reader:
+        assert len(care.owed(reader._connection)) == 1
+    assert impatient.erase()
+    impatient.close()
+    with store.read() as reader:
+        assert care.owed(reader._connection) == []
 
 
 def test_a_thread_is_made_anew_where_it_is_forgotten_at_the_same_time(store: Store) -> None:
