@@ -33,6 +33,7 @@ JUDGED = (
 AGREE = 20  # bills that must all be lower than predicted before more is sent than the tables allow
 THREADS = 1_024  # threads whose last call is known
 WAITING = 256  # calls of a thread that wait for its next write, at most
+MOST_TOKENS = 2**31 - 1  # of one call: what PostgreSQL cannot keep would hold up every turn that is stored after it
 
 
 # --------------------------------------------------------------------------------------------- what a provider says
@@ -69,9 +70,9 @@ def _tokens(usage: Mapping[str, Any], name: str) -> int:
     value = usage.get(name)
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
         raise ConfigError(
-            f"usage {name}={value!r}: pass tokens as a whole number, 0 or more (the answer's usage_metadata)"
+            f"usage {name}={value!r}: pass tokens as a whole number, 0 to {MOST_TOKENS} (the answer's usage_metadata)"
         )
     return value
 

@@ -103,7 +103,8 @@ def undo(writer: Writer, row: ThreadRow, path: Path, settings: Settings, retaine
     key = plan_key(settings)
     before, standing = writer.plan_before(path, key, done.plan_id or 0), writer.plan(path, key)
     body, tokens = (before.body, before.tokens) if before else (Plan().to_json(), 0)
-    anchor = standing.anchor if standing else path[-1].last  # a later step must be able to follow it
+    # a later step must be able to follow it, one before the same anchor too
+    anchor = standing.anchor if standing else load(writer, path, settings, 0, at, True)[0].anchor
     writer.put_plan(row, path, anchor=anchor, key=key, body=body, reason="undo", tokens=tokens, at=at)
     writer.set_tiers({c.page_id: c.before for c in done.changes if c.page_id is not None})
     writer.mark_undone(done.id)

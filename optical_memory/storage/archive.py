@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 import optical_memory.storage.search as search
 
-from ..errors import StoreError
+from ..errors import OpticalMemoryError, StoreError
 from .reader import Reader
 from .rows import ThreadRow
 from .schema import Json, Moment, branch, checked_key, erasure, image, metadata, plan, thread, turn
@@ -59,6 +59,15 @@ def images(reader: Reader, of: ThreadRow) -> Iterator[tuple[int, bytes]]:
 
 def put(writer: Writer, key: str, given: Iterable[tuple[str, Row]], pngs: Mapping[int, bytes]) -> ThreadRow:
     """Store an archive as the thread `key`. Raises StoreError if it is there already or the rows do not fit together."""
+    try:
+        return _put(writer, key, given, pngs)
+    except OpticalMemoryError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # a row that nobody exported
+        raise StoreError(f"the archive holds a row that fits no table: {type(error).__name__}: {error}") from error
+
+
+def _put(writer: Writer, key: str, given: Iterable[tuple[str, Row]], pngs: Mapping[int, bytes]) -> ThreadRow:
     if writer.thread(checked_key(key)) is not None:
         raise StoreError(f"a thread {key!r} is there already: forget it first, or give another name")
     ids: Ids = {name: {} for name in TABLES}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from ..errors import StoreError
 from .reader import Reader
-from .rows import Range
-from .schema import branch, erasure, image, metadata, page, thread, turn, view
+from .rows import Range, ThreadRow
+from .schema import Json, branch, columns, erasure, image, message, metadata, page, thread, turn, view
 
 _PATIENCE = 1.0
 """Seconds that `empty_wal` waits for readers, and writers for it."""
@@ -21,9 +23,13 @@ def check(reader: Reader) -> Iterator[str]:
     connection = reader._connection
     if connection.dialect.name == "sqlite":
         yield from _sqlite_structure(connection)
+    broken = list(_values(connection))
+    yield from broken
     yield from _paths(reader)
+    yield from _messages(connection)
     yield from _images(connection)
-    yield from _records(connection)
+    if not broken:
+        yield from _records(connection)
 
 
 def _sqlite_structure(connection: sa.Connection) -> Iterator[str]:
@@ -34,9 +40,39 @@ def _sqlite_structure(connection: sa.Connection) -> Iterator[str]:
         yield f"references: row {rowid} of {table} points to a missing {parent}"
 
 
+def _values(connection: sa.Connection) -> Iterator[str]:
+    """Values that cannot be read any more; of SQLite as bytes, since it also hands out what is no text."""
+    kind = sa.LargeBinary if connection.dialect.name == "sqlite" else sa.Text
+    for table, column in ((t, c) for t in metadata.sorted_tables for c in t.c if isinstance(c.type, Json)):
+        query = sa.select(table.c.id, sa.cast(column, kind).label("given")).where(column.is_not(None))
+        for row in connection.execute(query.execution_options(yield_per=500)):
+            try:
+                json.loads(row.given)
+            except ValueError:
+                yield f"values: {column.name} of row {row.id} of {table.name} cannot be read; restore a backup"
+
+
+def _messages(connection: sa.Connection) -> Iterator[str]:
+    """Turns of which messages are missing, or there are too many."""
+    held = sa.func.count(message.c.id)
+    query = sa.select(turn.c.number, turn.c.branch_id, turn.c.messages, thread.c.key, held.label("held"))
+    query = query.join_from(turn, message, message.c.turn_id == turn.c.id, isouter=True)
+    query = query.join(thread, thread.c.id == turn.c.thread_id)
+    for row in connection.execute(query.group_by(turn.c.id, thread.c.key).having(held != turn.c.messages)):
+        yield (
+            f"messages: turn {row.number} of thread {row.key!r} has {row.held} where {row.messages} should be "
+            f"(branch {row.branch_id})"
+        )
+
+
 def _paths(reader: Reader) -> Iterator[str]:
-    for row in reader.threads():
-        path = reader.path(row)
+    asked = sa.select(*(sa.null() if c is thread.c.config else c for c in columns(thread, ThreadRow)))
+    for row in [ThreadRow(*found) for found in reader._connection.execute(asked.order_by(thread.c.id))]:
+        try:
+            path = reader.path(row)
+        except StoreError as error:
+            yield f"numbering: {error}"
+            continue
         if (path[-1].last if path else 0) != row.length:
             yield f"numbering: thread {row.key!r} has {row.length} turns, but its path ends elsewhere"
         for span in path:
@@ -93,7 +129,11 @@ def _records(connection: sa.Connection) -> Iterator[str]:
         page, thread, thread.c.id == page.c.thread_id
     )
     for row in connection.execute(query.where(page.c.purged)).all():
-        kept = {value[4] for value in row.facts["pictures"].values() if not value[5]}
+        try:
+            kept = {value[4] for value in row.facts["pictures"].values() if not value[5]}
+        except (AttributeError, LookupError, TypeError):
+            yield f"record: page {row.number} of thread {row.key!r} has no text any more, and does not say which pictures it has"
+            continue
         held = connection.scalars(
             sa.select(view.c.look).where(view.c.page_id == row.id, view.c.look.in_(kept), view.c.sha256.is_not(None))
         )
@@ -111,8 +151,9 @@ def size(reader: Reader) -> int:
 
 
 def vacuum(connection: sa.Connection) -> None:
-    """Rebuild the file without its free pages."""
-    connection.exec_driver_sql("VACUUM")
+    """Rebuild the file without its free pages; of a server's database our own tables only."""
+    ours = "" if connection.dialect.name == "sqlite" else ", ".join(metadata.tables)
+    connection.exec_driver_sql(f"VACUUM {ours}")
 
 
 def check_index(connection: sa.Connection) -> list[str]:
@@ -147,11 +188,13 @@ def merge_index(connection: sa.Connection) -> None:
         connection.exec_driver_sql("INSERT INTO turn_fts(turn_fts) VALUES ('optimize')")
 
 
-def empty_wal(connection: sa.Connection) -> bool:
-    """Fold the WAL into the file and cut it to nothing; False when a reader stayed in the way."""
+def empty_wal(connection: sa.Connection, lock_timeout: float) -> bool:
+    """Fold the WAL into the file and cut it to nothing; False when a reader stayed in the way.
+
+    PostgreSQL vacuums instead; False when the lock of another stayed in the way for `lock_timeout` seconds.
+    """
     if connection.dialect.name != "sqlite":
-        vacuum(connection)
-        return True
+        return _vacuumed(connection, lock_timeout)
     usual = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
     connection.exec_driver_sql(f"PRAGMA busy_timeout={int(_PATIENCE * 1000)}")
     try:
@@ -159,3 +202,16 @@ def empty_wal(connection: sa.Connection) -> bool:
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
     return not busy
+
+
+def _vacuumed(connection: sa.Connection, lock_timeout: float) -> bool:
+    connection.exec_driver_sql(f"SET lock_timeout = {int(lock_timeout * 1000)}")
+    try:
+        vacuum(connection)
+    except sa.exc.OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != "55P03":  # the lock was not granted
+            raise
+        return False
+    finally:
+        connection.exec_driver_sql("RESET lock_timeout")
+    return True

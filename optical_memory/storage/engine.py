@@ -62,10 +62,10 @@ def parse_url(url: str) -> sa.URL:
 
 
 def file_of(url: sa.URL) -> Path | None:
-    """The absolute path of a SQLite file; None for memory and servers."""
+    """The absolute path of a SQLite file, to which links lead, as SQLite sees it; None for memory and servers."""
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
         return None
-    return Path(str(url.database)).absolute()
+    return Path(os.path.realpath(str(url.database)))
 
 
 def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
@@ -194,6 +194,14 @@ def make_engine(url: sa.URL, *, lock_timeout: float, read_only: bool) -> sa.Engi
 def present(path: Path) -> bool:
     """Whether the file is there, as far as we may look: Path.exists() raises below a closed folder."""
     return os.path.exists(path)
+
+
+def bytes_of(path: Path) -> int:
+    """The size of a file; 0 where there is none, or none any more: the last process to close takes the WAL away."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def create_private(path: Path) -> None:

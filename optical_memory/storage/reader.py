@@ -30,6 +30,7 @@ from .schema import (
     columns,
     embedding,
     image,
+    may_be_key,
     message,
     page,
     plan,
@@ -37,7 +38,6 @@ from .schema import (
     safe_id,
     safe_text,
     step,
-    storable,
     thread,
     turn,
     usage,
@@ -108,10 +108,12 @@ class Reader:
 
     def thread(self, key: str) -> ThreadRow | None:
         """The thread of this name. Raises ConfigError for what is no text."""
-        return self._one(THREAD_BY_KEY, ThreadRow, key=key) if storable(key) else None
+        return self._one(THREAD_BY_KEY, ThreadRow, key=key) if may_be_key(key) else None
 
     def threads(self, *, limit: int | None = None, match: str | None = None) -> list[ThreadRow]:
         """Threads whose name contains `match`, the one that was used last first."""
+        if match and not may_be_key(match):
+            return []
         newest = sa.func.coalesce(thread.c.touched_at, thread.c.created_at)
         query = sa.select(*_THREAD).order_by(newest.desc(), thread.c.id.desc()).limit(limit)
         if match:
@@ -135,7 +137,8 @@ class Reader:
 
     def branch_paths(self, thread: ThreadRow) -> dict[int, Path]:
         """The whole path to the end of every branch of the thread, by branch id."""
-        return {row.id: self.path(thread, branch_id=row.id) for row in self.branches(thread.id)}
+        tree = {row.id: row for row in self.branches(thread.id)}
+        return {row.id: _walk(tree, row.id, row.last) for row in tree.values()}
 
     def _last(self, branch_id: int, after: int) -> int:
         found = self._connection.scalar(sa.select(sa.func.max(turn.c.number)).where(turn.c.branch_id == branch_id))
@@ -470,6 +473,8 @@ def _walk(tree: dict[int, Any], at: int | None, stop: int) -> Path:
     spans: list[Range] = []
     while at is not None:
         node = tree[at]
+        if node.parent_id is not None and (node.parent_id >= at or node.parent_id not in tree):
+            raise StoreError(f"branch {at} departs from {node.parent_id}, which is no older branch of its thread")
         if stop > node.after:
             spans.append(Range(at, node.after + 1, stop))
         stop, at = min(stop, node.after), node.parent_id

@@ -37,22 +37,21 @@ def safe_text(text: str) -> str:
 
 def safe_id(given: str) -> str:
     """A host's id as it is indexed: different ids stay different, whatever they hold."""
-    clean = given.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-    if len(clean) <= LONGEST_KEY:
-        return clean
-    return "sha256:" + hashlib.sha256(clean.encode()).hexdigest()
+    if len(given) <= LONGEST_KEY and safe_text(given) == given:
+        return given
+    return "sha256:" + hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def storable(key: str) -> bool:
-    """Whether a database can be asked for this name; ConfigError for what is no text."""
+def may_be_key(key: str) -> bool:
+    """Could a database keep this as a thread's name? Raises ConfigError for what is no text."""
     if not isinstance(key, str):
         raise ConfigError(f"thread={key!r}: give the name of a thread as a text, such as 'trip'")
-    return safe_text(key) == key
+    return 0 < len(key) <= LONGEST_KEY and safe_text(key) == key
 
 
 def checked_key(key: str) -> str:
     """A thread's name, unchanged; ConfigError when no database could keep it as it is."""
-    if not key or not storable(key) or len(key) > LONGEST_KEY:
+    if not may_be_key(key):
         raise ConfigError(
             f"{key[:60]!a} cannot be a thread's name: it needs 1 to {LONGEST_KEY} characters, "
             f"without NUL or lone surrogates"
@@ -67,8 +66,13 @@ def epoch(moment: datetime) -> float:
     return moment.timestamp()
 
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC).timestamp()
+_LATEST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
+
+
 def _read_epoch(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    """The time; one beyond what a datetime holds, to which the last microseconds of year 9999 are rounded, is its limit."""
+    return None if seconds is None else datetime.fromtimestamp(min(max(seconds, _EARLIEST), _LATEST), UTC)
 
 
 def _read_json(text: str | None) -> Any:

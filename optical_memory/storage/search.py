@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from .rows import Found, Path, Range, clip, end
+from .rows import Found, Path, Range, chunks, clip, end
 from .schema import safe_text, turn
-from .terms import WORD, Term, terms, unaccented
+from .terms import WORD, Term, folded, terms
 
 MOST_CHARS = 2_000
 """Characters of a query that are looked at."""
@@ -150,8 +150,13 @@ def _fts5(thread_id: int, term: Term) -> str:
 
 
 def _tsquery(_: int, term: Term) -> str:
-    *head, last = (f"'{unaccented(word)}'" for word in term.words)
-    return " <-> ".join([*head, last + (":*" if term.prefix else "")])
+    """A query of PostgreSQL, as the term stands and folded: the index holds both, but apart."""
+    plain = tuple(map(folded, term.words))
+    return " | ".join(f"({_adjacent(words, term.prefix)})" for words in dict.fromkeys([term.words, plain]))
+
+
+def _adjacent(words: tuple[str, ...], prefix: bool) -> str:
+    return " <-> ".join(f"'{word}'" for word in words) + (":*" if prefix else "")
 
 
 def _scan(wanted: _Wanted, query: str) -> list[Found]:
@@ -169,8 +174,9 @@ def _scan(wanted: _Wanted, query: str) -> list[Found]:
 
 
 def _with_snippets(connection: sa.Connection, hits: list[Found], asked: list[Term], query: str) -> list[Found]:
-    rows = connection.execute(sa.select(turn.c.id, turn.c.text).where(turn.c.id.in_([hit.turn_id for hit in hits])))
-    texts: dict[int, str] = {row.id: row.text for row in rows}
+    stored = sa.select(turn.c.id, turn.c.text)
+    found = (connection.execute(stored.where(turn.c.id.in_(some))) for some in chunks(hit.turn_id for hit in hits))
+    texts: dict[int, str] = {row.id: row.text for rows in found for row in rows}
     wanted = _pattern(asked, query)
     return [Found(h.number, h.turn_id, h.score, _snippet(texts[h.turn_id], wanted)) for h in hits]
 

@@ -26,7 +26,7 @@ import optical_memory.storage.care as care
 import optical_memory.storage.engine as engine
 import optical_memory.storage.migrate as migrate
 
-from ..errors import ReadOnlyError, SchemaError, StoreError
+from ..errors import LockedError, ReadOnlyError, SchemaError, StoreError
 from .reader import Reader
 from .schema import HEAD
 from .writer import Writer
@@ -83,6 +83,12 @@ class Store:
         """Go back to an older schema revision; "base" takes away every table. Not to be used afterwards by this version."""
         with engine.typed_errors(self.url):
             self._prepare()
+            with self._transaction(engine.READING) as connection:
+                owed = care.owed(connection)
+            if owed and not self._erased():  # an older schema does not note it
+                raise LockedError(
+                    f"what was deleted from {self.url} is still held by a reader: close it, and try again"
+                )
             with self._writing() as connection:
                 migrate.downgrade(connection, revision)
             self._ready = False
@@ -126,7 +132,7 @@ class Store:
             owed = care.owed(connection)
             care.merge_index(connection)
         with self._guard.hold(), self._plain() as connection:
-            emptied = care.empty_wal(connection)
+            emptied = care.empty_wal(connection, self.lock_timeout)
         if emptied and owed:
             with self._writing() as connection:
                 care.settle(connection, owed)
@@ -149,7 +155,7 @@ class Store:
             raise taken from None
 
     def check(self) -> list[str]:
-        """What is wrong, in sentences: structure, references, numbering, index, and every image's hash."""
+        """What is wrong, in sentences: structure, references, values, numbering, messages, index, and every image's hash."""
         with self.read() as reader:
             found = list(care.check(reader))
         if not self.read_only and not found:
@@ -161,7 +167,7 @@ class Store:
         """Bytes on disk, WAL included."""
         if self.path is not None:
             files = (self.path.with_name(self.path.name + end) for end in ("", "-wal", "-shm"))
-            return sum(file.stat().st_size for file in files if file.exists())
+            return sum(map(engine.bytes_of, files))
         with self.read() as reader:
             return care.size(reader)
 
@@ -238,7 +244,10 @@ class Store:
     @contextlib.contextmanager
     def _plain(self) -> Iterator[sa.Connection]:
         """A connection outside any transaction, for what cannot run in one."""
-        with self._engine.connect() as connection:
+        if getattr(self._local, "connection", None) is not None:
+            raise StoreError("this thread of execution is inside store.read() or store.write(): leave that block first")
+        # in memory there is one for all, and giving it back would roll back what another thread has begun
+        with self._one_at_a_time if self._in_memory else contextlib.nullcontext(), self._engine.connect() as connection:
             level = {} if connection.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
             yield connection.execution_options(**engine.NO_TRANSACTION, **level)
 

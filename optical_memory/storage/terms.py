@@ -10,7 +10,20 @@ from dataclasses import dataclass
 MOST_TERMS = 40
 """Terms of a query beyond this many are left out, other forms of words first: each costs a walk through its postings."""
 
-WORD = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")  # an accent may follow its letter
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3005\u3007\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+    "\u1100-\u11ff\uac00-\ud7af"  # Hangul: spaced, but with particles glued on
+)
+_RUN = re.compile(f"[{_UNSPACED}]+")
+_MARKS = "".join(
+    mark
+    for mark in map(chr, (*range(0x300, 0x1E00), *range(0xA800, 0xAC00)))
+    if unicodedata.category(mark) in {"Mn", "Mc"} and not _RUN.match(mark)
+)
+"""Accents, and the vowel signs of Hindi, Tamil, Arabic, Hebrew and others, which PostgreSQL takes for parts of a word."""
+WORD = re.compile(f"(?:[^\\W_][{_MARKS}]*)+")  # marks follow their letter
 FUNCTION_WORDS = frozenset(
     WORD.findall(
         "a an the of to in on at for and or is was were are be been has have had do does did what which who whom whose when "
@@ -24,14 +37,7 @@ ENDINGS = ("ingly", "edly", "ings", "ing", "ies", "ied", "ers", "es", "ed", "er"
 LEAST_STEM = 4
 """Letters that must be left: shorter beginnings are those of too many words."""
 
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
-    "\u3005\u3007\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # kana
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
-    "\u1100-\u11ff\uac00-\ud7af"  # Hangul: spaced, but with particles glued on
-)
-_RUN = re.compile(f"[{_UNSPACED}]+")
-_NAME = re.compile(r"\w+")
+_NAME = re.compile(f"[\\w{_MARKS}]+")
 _DIGIT = re.compile(r"\d")
 _PIECES = re.compile(r'"([^"]*)"|(\S+)')
 
@@ -47,7 +53,7 @@ class Term:
 def extra_words(text: str, *, fold: bool = False) -> str | None:
     """What the index needs beside the text: character pairs of unspaced scripts, and the words glued to them.
 
-    `fold` adds accented words without their accents, for an engine that cannot do that by itself.
+    `fold` adds words as `folded` tells them, for an engine that cannot do that by itself.
     """
     if text.isascii():
         return None
@@ -60,7 +66,7 @@ def _token_extras(token: str, fold: bool) -> Iterator[str]:
         for piece in _split(token):
             # the last character too, so that every one begins a word of the index
             yield from (*_pairs(piece), piece[-1]) if _RUN.match(piece) and len(piece) > 1 else (piece,)
-    elif fold and (plain := unaccented(token)) != token:
+    elif fold and not token.isascii() and (plain := folded(token)) != token:
         yield plain
 
 
@@ -72,12 +78,15 @@ def _pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
 
 
-def unaccented(word: str) -> str:
-    """The word without its accents; one of an unspaced script as it is."""
-    if word.isascii() or _RUN.search(word):  # the sound marks of kana are not accents
+def folded(word: str) -> str:
+    """The word without its accents and in small letters, of which a server in the locale "C" knows the English ones only.
+
+    One of an unspaced script is as it was: the sound marks of kana are not accents.
+    """
+    if word.isascii() or _RUN.search(word):
         return word
     plain = "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", plain)
+    return unicodedata.normalize("NFC", plain.lower())
 
 
 def terms(query: str) -> list[Term]:

@@ -30,6 +30,7 @@ from .schema import (
     columns,
     embedding,
     image,
+    may_be_key,
     message,
     page,
     plan,
@@ -37,7 +38,6 @@ from .schema import (
     safe_id,
     safe_text,
     step,
-    storable,
     thread,
     turn,
     usage,
@@ -66,18 +66,14 @@ class Writer(Reader):
 
     def thread(self, key: str) -> ThreadRow | None:
         """The thread of this name; on PostgreSQL locked, so that what is decided from it stays true."""
-        return self._one(THREAD_BY_KEY.with_for_update(), ThreadRow, key=key) if storable(key) else None
+        return self._one(THREAD_BY_KEY.with_for_update(), ThreadRow, key=key) if may_be_key(key) else None
 
     def new_thread(self, key: str, at: datetime) -> ThreadRow:
         """A new thread of this name, or the one that is there: two processes may both ask."""
-        values = {"key": checked_key(key), "branch_id": 0, "created_at": at}
-        made = self._connection.execute(self._insert_new(thread, values, "key").returning(thread.c.id)).scalar()
-        if made is not None:
-            root = self._new_branch(int(made), None, 0, at)
-            self._connection.execute(sa.update(thread).where(thread.c.id == made).values(branch_id=root))
-        found = self.thread(key)
-        assert found is not None
-        return found
+        while True:
+            found = self._made(key, at) or self.thread(key)
+            if found is not None:
+                return found  # else it was there, and another process has forgotten it since
 
     def set_config(self, thread_id: int, config: Any) -> None:
         """Keep the thread's effective configuration (a JSON value), for whoever opens the database later."""
@@ -112,9 +108,9 @@ class Writer(Reader):
 
     def copy_thread(self, thread: ThreadRow, key: str, at: datetime) -> ThreadRow:
         """The same turns, branches, pages and images under a new name; plans, log and usage stay behind."""
-        if self.thread(checked_key(key)) is not None:
+        target = self._made(key, at)
+        if target is None:
             raise StoreError(f"a thread {key!r} is there already: forget it first, or copy to another name")
-        target = self.new_thread(key, at)
         head = bulk.copy_thread(self._connection, thread.id, thread.branch_id, target)
         return self._bump_one(target.id, branch_id=head, length=thread.length, pages=thread.pages, config=thread.config)
 
@@ -190,6 +186,9 @@ class Writer(Reader):
 
     def put_vectors(self, thread_id: int, model: str, vectors: Mapping[int, tuple[str, Sequence[bytes]]]) -> None:
         """Keep vectors by turn id, each with the chain hash of the turn that was read: one that has changed since is left out."""
+        self._one(
+            THREAD_BY_ID.with_for_update(), ThreadRow, id=thread_id
+        )  # others may bring the same, or change a turn
         query = sa.select(turn.c.id, turn.c.chain).where(turn.c.thread_id == thread_id, ~turn.c.purged)
         chunks = [self._connection.execute(query.where(turn.c.id.in_(chunk))).all() for chunk in rows.chunks(vectors)]
         same = [row.id for rows_ in chunks for row in rows_ if row.chain == vectors[row.id][0]]
@@ -340,6 +339,16 @@ class Writer(Reader):
         return count
 
     # --- the small parts
+
+    def _made(self, key: str, at: datetime) -> ThreadRow | None:
+        """A new thread with its first branch; None if the name is taken."""
+        values = {"key": checked_key(key), "branch_id": 0, "created_at": at}
+        made = self._connection.execute(self._insert_new(thread, values, "key").returning(thread.c.id)).scalar()
+        if made is None:
+            return None
+        root = self._new_branch(int(made), None, 0, at)
+        self._connection.execute(sa.update(thread).where(thread.c.id == made).values(branch_id=root))
+        return self._by_id(int(made))
 
     def _by_id(self, thread_id: int) -> ThreadRow:
         return ThreadRow(*self._connection.execute(THREAD_BY_ID, {"id": thread_id}).one())

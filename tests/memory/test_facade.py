@@ -181,6 +181,24 @@ def test_a_dry_step_names_exactly_what_the_step_then_does(make):
     assert memory.step("t").changes == shown.changes
 
 
+@pytest.mark.parametrize("why", ["turns were forgotten", "another budget"])
+def test_after_an_undo_the_next_step_stands_where_no_plan_does(make, why):
+    """Whatever became of the older plans: the call after it takes one step, and those after that none."""
+    memory = make(budget=1_500)
+    memory.remember("t", talk(120))
+    memory.context("t")
+    if why == "another budget":
+        memory = make(budget=1_400)
+    else:
+        memory.forget("t", turns=[3])
+    memory.undo("t")
+    made = memory.context("t")
+    assert {t.tier for t in memory.turns("t")} != {"text"}
+    again = make(budget=memory.budget)
+    assert again.context("t").segments == made.segments
+    assert [step.undone for step in again.steps("t")] == [True, False]
+
+
 def test_a_warm_cache_is_left_alone_and_a_cold_one_is_used(make, clock):
     """Between steps the prefix stays; after the provider's cache has gone cold a change costs nothing extra."""
     memory = make(model="claude-opus-5", budget=30_000, keep=("turns", 4))

@@ -152,6 +152,7 @@ def test_lower_bills_widen_the_budget_only_when_twenty_agree(make):
         ({"input_tokens": 0, "output_tokens": 4}, "0 input tokens"),
         ({}, "0 input tokens"),
         ({"input_tokens": 10, "output_tokens": -1}, "output_tokens=-1"),
+        ({"input_tokens": 5_000, "output_tokens": 2**31}, "output_tokens=2147483648"),
         ({"input_tokens": 50, "input_token_details": {"cache_read": 60}}, "60 of them read"),
         ({"input_tokens": 50, "input_token_details": {"cache_read": 30, "cache_creation": 30}}, "30 written"),
         ({"input_tokens": 900_000}, "900000 billed"),

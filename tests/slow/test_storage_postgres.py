@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
 
+import optical_memory.storage.care as care
 from optical_memory.errors import ReadOnlyError, SchemaError, StoreError
 from optical_memory.storage import Store
 from optical_memory.storage.migrate import alembic_config
 from optical_memory.storage.schema import HEAD, metadata
 from tests.slow.postgres import database
 from tests.slow.test_storage_processes import append_many, first_use, read_until, run
-from tests.storage.makers import begun, texts
+from tests.storage.makers import NOW, begun, texts
 
 # the same functions, collected here a second time: they take the `store` of this module
+from tests.storage.test_archive import *  # noqa: F403
 from tests.storage.test_duplicates import *  # noqa: F403
 from tests.storage.test_forget import *  # noqa: F403
 from tests.storage.test_pages import *  # noqa: F403
@@ -122,3 +125,85 @@ def test_care_works_or_says_what_does(store: Store, tmp_path: object) -> None:
     assert store.size() > 1_000_000
     with pytest.raises(StoreError, match="pg_dump"):
         store.backup(f"{tmp_path}/copy.db")
+
+
+def test_words_are_found_in_either_case_whatever_the_locale(postgresql: str) -> None:
+    """The locale "C", which some operators of PostgreSQL prefer, knows the case of English letters only."""
+    with database(postgresql, "template0 LOCALE 'C' ENCODING 'UTF8'") as url:
+        store = Store(url)
+        thread = begun(store, "Москва", "À propos")
+        with store.read() as reader:
+            asked = {
+                query: reader.search(reader.path(thread), query, limit=2) for query in ("МОСКВА", "москва", "à fond")
+            }
+        store.close()
+    assert {query: [hit.number for hit in hits] for query, hits in asked.items()} == {
+        "МОСКВА": [1],
+        "москва": [1],
+        "à fond": [2],
+    }
+
+
+def test_the_tables_of_others_are_left_alone(store: Store) -> None:
+    """What looks after our tables keeps no lock on those of the application whose database it is."""
+    begun(store, "a")
+    with store.write() as writer:
+        writer._connection.exec_driver_sql("CREATE TABLE theirs (x int)")
+    assert store.erase()
+    with store.read() as reader:
+        vacuumed = "SELECT relname FROM pg_stat_user_tables WHERE vacuum_count > 0"
+        assert set(reader._connection.exec_driver_sql(vacuumed).scalars()) == set(metadata.tables)
+
+
+def test_erase_says_when_another_holds_a_table(store: Store, url: str) -> None:
+    """As while an index is built: it does not wait for ever, and what is owed stays noted."""
+    thread, other = begun(store, "a"), sa.create_engine(url)
+    with store.write() as writer:
+        writer.forget_thread(thread.id)
+    impatient = Store(url, lock_timeout=1)
+    with other.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE turn IN SHARE UPDATE EXCLUSIVE MODE")
+        assert not impatient.erase()
+    other.dispose()
+    with store.read() as reader:
+        assert len(care.owed(reader._connection)) == 1
+    assert impatient.erase()
+    impatient.close()
+    with store.read() as reader:
+        assert care.owed(reader._connection) == []
+
+
+def test_a_thread_is_made_anew_where_it_is_forgotten_at_the_same_time(store: Store) -> None:
+    """Whoever asks for it gets it, and who copies to its name gets it or is told."""
+
+    def make() -> None:
+        with store.write() as writer:
+            assert writer.new_thread("trip", NOW).key == "trip"
+
+    def forget() -> None:
+        with store.write() as writer:
+            thread = writer.thread("trip")
+            if thread is not None:
+                writer.forget_thread(thread.id)
+
+    with ThreadPoolExecutor(4) as others:
+        for _ in range(30):
+            for done in [others.submit(work) for work in (make, forget, make, forget)]:
+                done.result()
+
+
+def test_vectors_of_the_same_turns_may_come_from_two_servers(store: Store) -> None:
+    """One of each stays."""
+    thread = begun(store, *(f"turn {n}" for n in range(50)))
+    with store.read() as reader:
+        rows = reader.turns(reader.path(thread))
+
+    def put() -> None:
+        with store.write() as writer:
+            writer.put_vectors(thread.id, "model", {row.id: (row.chain, [b"12345678"]) for row in rows})
+
+    with ThreadPoolExecutor(4) as others:
+        for done in [others.submit(put) for _ in range(8)]:
+            done.result()
+    with store.read() as reader:
+        assert reader.vector_mark(thread.id, "model")[0] == 50

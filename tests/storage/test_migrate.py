@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import optical_memory.storage.care as care
-from optical_memory.errors import StoreError
+from optical_memory.errors import LockedError, StoreError
 from optical_memory.storage import Store
 from optical_memory.storage.migrate import alembic_config, current, folder
 from optical_memory.storage.schema import HEAD, REVISIONS, metadata
@@ -84,6 +84,24 @@ def test_a_file_of_the_first_schema_is_upgraded_with_all_that_is_in_it(store: St
     with again.read() as reader:
         assert care.owed(reader._connection) == []
     again.close()
+
+
+def test_what_is_still_to_be_overwritten_is_so_before_an_older_schema_forgets_it(store: Store) -> None:
+    """And where a reader is in the way, the schema stays."""
+    assert store.path is not None
+    begun(store, "secretneedle")
+    other = Store(str(store.path))
+    with other.read() as reader:
+        assert reader.thread("trip") is not None
+        with store.write() as writer:
+            writer.forget_thread(1)
+        with pytest.raises(LockedError, match="held by a reader"):
+            store.downgrade("0001")
+    other.close()
+    assert store.revision()[0] == HEAD
+    store.downgrade("0001")
+    store.close()
+    assert b"secretneedle" not in store.path.read_bytes()
 
 
 def test_the_version_that_another_program_keeps_in_its_file_is_left_alone(tmp_path: Path) -> None:

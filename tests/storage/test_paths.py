@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optical_memory.errors import StoreError
 from optical_memory.storage import Range, Store, ThreadRow, clip, end, owner
+from optical_memory.storage.schema import branch
 
 from .makers import NOW, begun, texts, turn
 
@@ -108,6 +110,28 @@ def test_a_branch_of_another_thread_is_refused(store: Store) -> None:
         reader.path(mine, branch_id=theirs.branch_id)
     with store.write() as writer, pytest.raises(StoreError, match="no branch"):
         writer.switch(mine, theirs.branch_id, 1)
+
+
+def test_a_branch_that_departs_from_none_before_it_is_an_error_and_no_endless_way(store: Store) -> None:
+    """As a damaged file may say: from itself, or from a branch of another thread."""
+    theirs, mine = begun(store, "a", key="theirs"), begun(store, "a", "b")
+    for parent in (theirs.branch_id, mine.branch_id):
+        with store.write() as writer:
+            writer._connection.execute(sa.update(branch).where(branch.c.id == mine.branch_id).values(parent_id=parent))
+            with pytest.raises(StoreError, match="no older branch"):
+                writer.path(mine)
+
+
+def test_the_paths_of_many_branches_are_read_at_once(store: Store) -> None:
+    """Each edit of the past makes one: to forget a turn then takes no time that grows with their square."""
+    thread, asked = begun(store, "a"), list[str]()
+    with store.write() as writer:
+        for i in range(30):
+            thread = writer.append(writer.fork(thread, i % 2, NOW), [turn(str(i))], NOW)
+        sa.event.listen(writer._connection, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        paths = writer.branch_paths(thread)
+        assert len(asked) == 1
+        assert paths == {row.id: writer.path(thread, branch_id=row.id) for row in writer.branches(thread.id)}
 
 
 @pytest.mark.slow

@@ -21,6 +21,8 @@ TURNS = [
     "mail anna.berg+news@example.org about 3.14159 and #42",
     "The landing page says hello hello hello",
     "กรุงเทพมหานคร is Bangkok",
+    "हिन्दी भाषा में लिखना",
+    "une crème froide",
 ]
 
 
@@ -59,6 +61,10 @@ TURNS = [
         ("anna.berg+news@example.org", [7]),
         ("3.14159", [7]),
         ("กรุงเทพ", [9]),
+        ("लेख हिन्दी", [10]),
+        ('"हिन्दी भाषा" लेख', [10]),
+        ('"भाषा हिन्दी"', []),
+        ('"crème froide" sorbet', [11]),
         ("Oslo hello", [1, 8]),
         ("nothing", []),
         ("", []),
@@ -164,6 +170,18 @@ def test_a_very_long_query_is_cut_not_refused(store: Store) -> None:
     with store.read() as reader:
         hits = reader.search(reader.path(thread), "alpha " + " ".join(f"w{i}" for i in range(50_000)), limit=3)
     assert [hit.number for hit in hits] == [1]
+
+
+@pytest.mark.slow
+def test_as_many_hits_as_are_asked_for_come_back(store: Store) -> None:
+    """Also more than one statement has parameters, which are 65,535 on PostgreSQL."""
+    with store.write() as writer:
+        thread = writer.new_thread("trip", NOW)
+        for _ in range(10):
+            thread = writer.append(thread, [turn(f"kw{i % 35}x") for i in range(7_000)], NOW)
+        hits = writer.search(writer.path(thread), " ".join(f"kw{i}x" for i in range(35)), limit=100_000)
+    assert [hit.snippet for hit in hits if not hit.snippet] == []
+    assert len(hits) == 70_000
 
 
 def test_a_turn_of_a_million_characters_is_stored_and_found(store: Store) -> None:

@@ -12,6 +12,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ from optical_memory.errors import (
     SchemaError,
     StoreError,
 )
-from optical_memory.storage import Store, Writer
+from optical_memory.storage import NewPage, Store, Writer
 from optical_memory.storage.engine import file_of, has_wal_reset_bug, parse_url
 from optical_memory.storage.schema import HEAD
 
@@ -79,6 +81,21 @@ def test_the_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}
     assert {"memory.db", "memory.db-wal"} <= set(modes)
     store.close()
+
+
+def test_a_link_to_a_file_is_that_file(tmp_path: Path) -> None:
+    """Also one that leads to no file yet: it is private, its size counts the WAL, and both ways to it share one guard."""
+    (tmp_path / "disk").mkdir()
+    file, link = tmp_path / "disk" / "memory.db", tmp_path / "link.db"
+    link.symlink_to(file)
+    store, same = Store(str(link)), Store(str(file))
+    begun(store, "a" * 100_000)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert store._guard.path == same._guard.path
+    assert store.size() == same.size() > 100_000
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name != "disk"] == ["link.db"]
+    store.close()
+    same.close()
 
 
 def test_connections_have_the_settings_that_were_measured(store: Store) -> None:
@@ -316,6 +333,25 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         pass
 
 
+def come_and_go(file: Path) -> None:
+    """Make a file and take it away, until somebody ends the process."""
+    while True:
+        file.touch()
+        file.unlink()
+
+
+def test_the_size_can_be_asked_while_the_wal_comes_and_goes(tmp_path: Path) -> None:
+    """Another process may be the last to close at that very moment."""
+    store = Store(str(tmp_path / "memory.db"))
+    other = FORK.Process(target=come_and_go, args=(tmp_path / "memory.db-wal",))
+    other.start()
+    try:
+        assert {store.size() for _ in range(20_000)} == {0}
+    finally:
+        other.kill()
+        other.join()
+
+
 def test_closing_what_was_never_used_leaves_nothing(tmp_path: Path) -> None:
     """No file, no lock."""
     Store(str(tmp_path / "memory.db")).close()
@@ -386,6 +422,33 @@ def test_memory_is_shared_by_threads_and_gone_on_close() -> None:
     store.close()
     with store.read() as reader:
         assert reader.threads() == []
+    store.close()
+
+
+def test_memory_loses_nothing_while_another_thread_looks_after_it(tmp_path: Path) -> None:
+    """Erasing, rebuilding and backing up wait for a write that has begun."""
+    store = Store("sqlite://")
+    begun(store, "a")
+    files, ended = count(), threading.Event()
+
+    def care() -> None:
+        while not ended.is_set():
+            assert store.erase()
+            store.vacuum()
+            store.backup(tmp_path / f"{next(files)}.db")
+
+    with ThreadPoolExecutor(1) as other:
+        cared = other.submit(care)
+        for _ in range(100):
+            with store.write() as writer:
+                thread = writer.thread("trip")
+                assert thread is not None
+                writer.append(thread, [turn("x")], NOW)
+        ended.set()
+        cared.result()
+    assert len(texts(store)) == 101
+    with store.read(), pytest.raises(StoreError, match="leave that block"):
+        store.vacuum()
     store.close()
 
 
@@ -473,6 +536,27 @@ def test_check_names_gaps_and_a_stale_index(store: Store) -> None:
         writer._connection.exec_driver_sql("DELETE FROM message WHERE turn_id = 2")
         writer._connection.exec_driver_sql("DELETE FROM turn WHERE number = 2")
     assert store.check() == [f"numbering: thread 'trip' has 2 turns where 1..3 should be (branch {thread.branch_id})"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("UPDATE thread SET branch_id = 77", "numbering: thread 'trip' has no branch 77"),
+        ("UPDATE branch SET parent_id = id", "numbering: branch 1 departs from 1"),
+        ("DELETE FROM message WHERE id = 2", "messages: turn 2 of thread 'trip' has 0 where 1 should be"),
+        ("UPDATE message SET data = '{' WHERE id = 1", "values: data of row 1 of message cannot be read"),
+        ("UPDATE thread SET config = CAST(X'22FF22' AS TEXT)", "values: config of row 1 of thread cannot be read"),
+        ("UPDATE page SET purged = 1", "record: page 1 of thread 'trip' has no text any more"),
+    ],
+)
+def test_check_names_what_is_damaged_and_ends_in_no_error(store: Store, damage: str, found: str) -> None:
+    """Of rows too, which look whole to the engine."""
+    thread = begun(store, "a", "b")
+    with store.write() as writer:
+        writer.add_pages(thread, [NewPage(thread.branch_id, 1, 2, "clear", 2, 2)], NOW)
+        writer._connection.exec_driver_sql(damage)
+    (told,) = store.check()
+    assert told.startswith(found)
 
 
 def test_a_copied_file_opens_elsewhere(store: Store, tmp_path: Path) -> None:

@@ -80,6 +80,15 @@ def test_long_ids_that_differ_at_the_end_stay_apart(store: Store) -> None:
         assert [place.turn_number for place in writer.by_external(thread.id, [one])[one]] == [1]
 
 
+@pytest.mark.parametrize(("one", "two"), [("a\0", "a\\x00"), ("a\ud800", "a\\ud800"), ("a\0", "a\ufffd")])
+def test_an_id_that_cannot_be_kept_is_not_taken_for_one_that_can(store: Store, one: str, two: str) -> None:
+    """However an id with NUL or a lone surrogate is written down, no other is written so."""
+    with store.write() as writer:
+        thread = writer.append(writer.new_thread("trip", NOW), [turn("a", ids=[one]), turn("b", ids=[two])], NOW)
+        found = writer.by_external(thread.id, [one, two])
+    assert {given: [p.turn_number for p in places] for given, places in found.items()} == {one: [1], two: [2]}
+
+
 def test_numbers_go_on_without_gaps_whatever_row_the_caller_holds(store: Store) -> None:
     """A thread row from before other appends still appends at the end."""
     old = begun(store, "one")
@@ -222,6 +231,17 @@ def test_a_name_that_cannot_be_kept_is_refused(store: Store, key: str) -> None:
         writer.new_thread(key, NOW)
 
 
+@pytest.mark.parametrize("key", ["", "a\0b", "\ud800", "k" * 60_000])
+def test_a_name_that_cannot_be_kept_is_the_name_of_no_thread(store: Store, key: str) -> None:
+    """Asking for it is no error, on either engine."""
+    begun(store, "a")
+    with store.read() as reader:
+        assert reader.thread(key) is None
+        assert [row.key for row in reader.threads(match=key)] == ([] if key else ["trip"])
+    with store.write() as writer:
+        assert writer.thread(key) is None
+
+
 def test_a_time_without_a_zone_is_refused(store: Store) -> None:
     """Its meaning would depend on the machine; nothing is stored."""
     with pytest.raises(ConfigError, match="has no time zone"), store.write() as writer:
@@ -245,3 +265,22 @@ def test_times_keep_their_microseconds(store: Store) -> None:
         new = [turn(str(m.year), created_at=m) for m in moments]
         thread = writer.append(writer.new_thread("trip", NOW), new, NOW)
         assert [row.created_at for row in writer.turns(writer.path(thread))] == moments
+
+
+@pytest.mark.parametrize(
+    ("moment", "near"),
+    [
+        (datetime.max.replace(tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)),
+        (datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))), datetime(9999, 12, 31, tzinfo=UTC)),
+        (datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), datetime.min.replace(tzinfo=UTC)),
+    ],
+)
+def test_the_first_and_the_last_of_all_times_can_be_read_again(store: Store, moment: datetime, near: datetime) -> None:
+    """Other programs write them for "never", and what the database rounds beyond them is no time any more."""
+    with store.write() as writer:
+        thread = writer.append(writer.new_thread("trip", NOW), [turn("a", created_at=moment)], NOW)
+    with store.read() as reader:
+        (row,) = reader.turns(reader.path(thread))
+    assert row.created_at is not None
+    assert abs(row.created_at - near) <= timedelta(days=1)
