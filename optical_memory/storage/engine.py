@@ -256,6 +256,8 @@ def typed_errors(where: str) -> Iterator[None]:
         raise StoreError(f"{where}: a value cannot be stored: {error.orig}") from error
     except sqlite3.Error as error:
         raise _typed(error, where) from error
+    except (OverflowError, UnicodeEncodeError) as error:  # the drivers' own words: too large, or not in its encoding
+        raise StoreError(f"{where}: a value cannot be stored or asked for: {error}") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:  # SQLite quotes a damaged schema in its own message
         raise StoreError(
             f"{where} holds bytes that are no text ({error.reason if isinstance(error, UnicodeDecodeError) else error.msg}): "

@@ -144,6 +144,15 @@ def test_words_are_found_in_either_case_whatever_the_locale(postgresql: str) -> 
     }
 
 
+def test_a_database_whose_encoding_lacks_the_letters_says_so(postgresql: str) -> None:
+    """As an error of ours, which stops no agent."""
+    with database(postgresql, "template0 LOCALE 'C' ENCODING 'LATIN1'") as url:
+        store = Store(url)
+        with pytest.raises(StoreError, match="cannot be stored"):
+            begun(store, "Москва")
+        store.close()
+
+
 def test_the_tables_of_others_are_left_alone(store: Store) -> None:
     """What looks after our tables keeps no lock on those of the application whose database it is."""
     begun(store, "a")

@@ -258,6 +258,14 @@ def test_a_value_that_is_not_json_is_refused(store: Store) -> None:
         assert reader.threads() == []
 
 
+def test_a_number_that_no_database_can_keep_is_an_error_of_ours(store: Store) -> None:
+    """Whichever engine, and nothing is stored."""
+    with pytest.raises(StoreError), store.write() as writer:
+        writer.append(writer.new_thread("trip", NOW), [turn("a", calls=10**30)], NOW)
+    with store.read() as reader:
+        assert reader.threads() == []
+
+
 def test_times_keep_their_microseconds(store: Store) -> None:
     """Also far from today."""
     moments = [datetime(y, 1, 2, 3, 4, 5, 678901, tzinfo=UTC) for y in (1970, 1999, 2026, 2100, 2200)]
