@@ -298,7 +298,10 @@ def _attachment(kind: str, block: Mapping[str, Any]) -> Attachment | None:
     if isinstance(url, str) and (found := _DATA_URL.match(url)):
         mime, payload, url = found[1] or mime, found[2], None
     payload = base64.b64encode(payload).decode() if isinstance(payload, bytes) else payload
-    name = source.get("file_id") or source.get("filename") or source.get("id") or url or ""
+    given = (
+        source.get("id") if source.get("source_type") == "id" else None
+    )  # of a block itself, each making has its own
+    name = source.get("file_id") or given or url or source.get("file_uri") or source.get("filename") or ""
     reference = f"#{digest(str(payload))[:8]}" if payload else str(name)[:200]
     return Attachment(_FILES[kind], mime or _FILES[kind], reference, str(payload) if payload else None)
 

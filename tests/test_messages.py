@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages.content import create_file_block, create_image_block, create_plaintext_block
 
 from optical_memory.messages import Message, as_langchain, from_stored, group, is_open, read, turn_text
 
@@ -75,6 +76,30 @@ def test_attachments_are_told_in_one_line_and_their_bytes_are_not_drawn():
     assert "image: image/png" in message.text
     assert "aGVsbG8" not in message.text
     assert message.attachments[0].payload == "aGVsbG8=" * 40
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: create_image_block(url="https://a.org/b.png"),
+        lambda: create_file_block(file_id="f1"),
+        lambda: create_plaintext_block(text="The plan."),
+    ],
+    ids=["image", "file", "text"],
+)
+def test_a_file_that_is_made_into_a_block_anew_is_the_same_message(make):
+    """LangChain gives each block a random id: hosts that make their messages anew for every call have others each time."""
+    one, other = make(), make()
+    assert one["id"] != other["id"]
+    assert read(HumanMessage([one])).hash == read(HumanMessage([other])).hash
+    assert one["id"] not in read(HumanMessage([one])).text
+
+
+@pytest.mark.parametrize("key", ["url", "file_id", "file_uri"])
+def test_another_file_is_another_message(key):
+    """By its address or by the id that its provider knows it by."""
+    one, other = ({"type": "file", key: f"gs://{name}", "mime_type": "text/plain"} for name in "ab")
+    assert read(HumanMessage([one])).hash != read(HumanMessage([other])).hash
 
 
 def test_a_turn_is_a_call_with_all_its_results():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
@@ -70,7 +70,12 @@ def _says_nothing(message: BaseMessage, thoughts: bool) -> bool:
 def _blocks_left(message: BaseMessage) -> bool:
     """Is there anything in a message beside blanks?"""
     content = message.content if isinstance(message.content, list) else [message.content]
-    return any(b.strip() if isinstance(b, str) else b.get("type") != "text" or b["text"].strip() for b in content)
+    return any(says({"type": "text", "text": b} if isinstance(b, str) else b) for b in content)
+
+
+def says(block: Mapping[str, Any]) -> bool:
+    """Is a block more than blanks? One of text may come without any, or with None in its place."""
+    return block.get("type") != "text" or bool(str(block.get("text") or "").strip())
 
 
 def unanswered(messages: Sequence[BaseMessage]) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
 from optical_memory.cost import Profile, image_size
+from optical_memory.langchain.pairs import says
 from optical_memory.messages import SOURCE, digest
 from optical_memory.planning.context import BRIEF, PREAMBLE
 
@@ -77,7 +78,7 @@ def _alternating(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 def _joined(first: AIMessage, second: AIMessage) -> AIMessage:
     """Two answers as one, under the later one's id; the first has no open calls, or results would stand between them."""
-    said = [b for b in (*_blocks(first), *_blocks(second)) if b["type"] != "text" or b["text"].strip()]
+    said = [block for block in (*_blocks(first), *_blocks(second)) if says(block)]
     return second.model_copy(update={"content": said, "tool_calls": [*first.tool_calls, *second.tool_calls]})
 
 

@@ -203,3 +203,22 @@ def test_an_answer_of_reasoning_alone_leaves_no_gap_where_its_reasoning_goes(doo
     check(payload)
     assert bill(payload).tokens <= BUDGET
     assert "All is well." in json.dumps(payload)
+
+
+ODD = [{"type": "text"}, {"type": "text", "text": None}, {"text": "hi"}, {"cachePoint": {"type": "default"}}, {}]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("block", ODD, ids=str)
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_block_without_words_or_type_is_no_error_of_ours(doors, name, block):
+    """Alone in what a person says, alone in an answer, and in one of two answers in a row: the rest is sent all the same."""
+    model, memory, _ = doors[name]
+    call = AIMessage("I look.", tool_calls=[{"name": "look", "args": {"path": "a"}, "id": "c1"}])
+    round_ = [call, ToolMessage("row 1", tool_call_id="c1", name="look")]
+    for odd in ([HumanMessage([block])], [HumanMessage("Hello."), AIMessage([block])]):
+        request = sent(model, memory, f"odd{next(names)}", [*odd, HumanMessage("Look."), *round_], None)
+        assert [m.text for m in request.messages[-3:]] == ["Look.", "I look.", "row 1"]
+    request = sent(model, memory, f"odd{next(names)}", [HumanMessage("Look."), AIMessage([block]), *round_], None)
+    assert [m.type for m in request.messages[-2:]] == ["ai", "tool"]
+    assert request.messages[-2].text.endswith("I look.")
