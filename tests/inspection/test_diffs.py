@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +106,7 @@ def test_a_text_read_as_it_stands_loses_nothing(text: str) -> None:
     assert all(state == "kept" or "\ufffd" in word for word, state, _ in found.words)
 
 
+@pytest.mark.slow
 def test_a_page_of_very_many_turns_is_compared_in_seconds() -> None:
     """Each exact string is looked for at its own place, not in every word of the page: the time grows with the page alone."""
     turns = [f"Report {n * 7919 % 10_007} of crate CR-{n:05d} weighs {n % 97} kg, " * 3 for n in range(1_200)]

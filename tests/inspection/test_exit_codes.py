@@ -67,6 +67,7 @@ def test_a_folder_is_no_database(run: Command, tmp_path: Path, arguments: list[s
     assert not tmp_path.with_name(f"{tmp_path.name}.lock").exists()
 
 
+@pytest.mark.slow
 def test_the_viewer_refuses_what_can_be_no_database(tmp_path: Path) -> None:
     """Before it prints a link, not in the browser."""
     for db in (tmp_path, "mysql://host/base"):

@@ -108,7 +108,7 @@ def test_names_are_told_apart_on_a_terminal_of_80_columns(
     assert max(widths) < 80
 
 
-@pytest.mark.parametrize("columns", [30, 40, 59])
+@pytest.mark.parametrize("columns", [30, *(pytest.param(n, marks=pytest.mark.slow) for n in (40, 59))])
 def test_on_a_narrow_terminal_names_and_figures_stay_whole(
     harbour: str, database: Path, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:

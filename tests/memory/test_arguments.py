@@ -113,6 +113,7 @@ def test_a_schedule_that_returns_no_tier_is_named(make):
         memory.context("t")
 
 
+@pytest.mark.slow
 def test_a_memory_that_names_no_model_is_told_to_name_one():
     """And not to register a model of the name "unknown"."""
     code = "from optical_memory import OpticalMemory; OpticalMemory('sqlite://').profile"

@@ -330,7 +330,7 @@ def test_a_pinned_turn_stays_text_however_old(make):
         memory.pin("t", 9999)
 
 
-@pytest.mark.parametrize(("words", "reasons"), [(60, {"pinned"}), (6_000, set())])
+@pytest.mark.parametrize(("words", "reasons"), [(60, {"pinned"}), pytest.param(6_000, set(), marks=pytest.mark.slow)])
 def test_a_pin_is_a_reason_for_a_step_only_where_its_turn_fits(make, words, reasons):
     """Else every message would bring a step that writes the provider's cache again and shows no more than before."""
     memory = make(model="claude-opus-5", budget=4_000, keep=("turns", 2))

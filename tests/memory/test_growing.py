@@ -100,6 +100,7 @@ def test_what_was_left_out_or_has_faded_is_not_shown_sharper_again(growth):
     assert len(set(ranks[-1].values())) > 2
 
 
+@pytest.mark.slow
 def test_without_a_prompt_cache_pages_are_drawn_anew_but_do_not_flutter(make):
     """A message in three brings a step at most, no turn comes to stand on a page at each, and none is shown sharper again."""
     free = replace(profile("ocr:tesseract"), price=Price(base=1, read=1, write=1, ttl=0))

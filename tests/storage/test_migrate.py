@@ -86,6 +86,7 @@ def test_a_file_of_the_first_schema_is_upgraded_with_all_that_is_in_it(store: St
     again.close()
 
 
+@pytest.mark.slow
 def test_what_is_still_to_be_overwritten_is_so_before_an_older_schema_forgets_it(store: Store) -> None:
     """And where a reader is in the way, the schema stays."""
     assert store.path is not None

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from http.cookiejar import CookieJar
 
+import pytest
 from typer.testing import CliRunner
 
 from optical_memory.inspection.cli import app
@@ -26,6 +27,7 @@ def started(database, *options: str) -> tuple[subprocess.Popen, str]:
     return process, process.stdout.readline().strip()
 
 
+@pytest.mark.slow
 def test_the_printed_link_opens_the_threads(database):
     """One line on stdout is the link; it gives the cookie with which the threads are shown; Ctrl+C ends it quietly."""
     process, link = started(database)
