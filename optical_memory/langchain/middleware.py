@@ -383,9 +383,10 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _warn(self, request: ModelRequest[Any], where: Place | None) -> None:
         """Say once what keeps the memory from working as it should."""
-        if where is None and is_subagent(request.runtime):
+        inside = is_subagent(request.runtime)
+        if where is None and inside:
             self._health.once("subagent", SUBAGENT)
-        elif where is None or where.ephemeral:
+        elif where is None or (where.ephemeral and not inside):
             self._health.once("no thread", NO_THREAD)
         if any(getattr(m, "additional_kwargs", {}).get("lc_source") == "summarization" for m in request.messages):
             self._health.once("summary", SUMMARY)

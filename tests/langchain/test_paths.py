@@ -240,6 +240,24 @@ def test_a_subagent_does_not_write_into_its_parents_thread(make, subagents):
     assert len(inner.calls) == 2
 
 
+def test_a_subagent_that_is_apart_in_a_named_thread_is_not_told_that_a_name_is_missing(make, caplog):
+    """Its memory lasts for its run because the host asked for that."""
+    memory, inner = make(), Scripted(play=looks(1))
+    helper = agent(inner, memory, subagents="isolate")
+
+    @tool
+    def ask(path: str) -> str:
+        """Ask a helper."""
+        return helper.invoke(say(f"errand for {path}"))["messages"][-1].content
+
+    def play(messages):
+        return calling("ask", 1, path="x") if messages[-1].type == "human" else AIMessage("Done.")
+
+    agent(Scripted(play=play), memory, tools=[ask]).invoke(say("Send the helper."), on("t"))
+    assert len(inner.calls) == 2
+    assert "no thread id" not in caplog.text
+
+
 def test_the_host_may_name_the_thread(make):
     """A callable from the runtime, or a fixed name."""
     memory = make()
