@@ -157,7 +157,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             try:
                 response = handler(sent.request)
             except ContextOverflowError:
-                if self._observing:
+                if self._observing or sent.call is None:
                     raise
                 sent = self._prepared(request, OVERFLOW_SHARE)
                 response = handler(sent.request)
@@ -174,7 +174,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             try:
                 response = await handler(sent.request)
             except ContextOverflowError:
-                if self._observing:
+                if self._observing or sent.call is None:
                     raise
                 sent = await asyncio.to_thread(self._prepared, request, OVERFLOW_SHARE)
                 response = await handler(sent.request)

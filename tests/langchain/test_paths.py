@@ -147,6 +147,31 @@ def test_a_model_that_says_its_input_is_too_long_gets_a_smaller_one_once(make):
         runner.invoke(say("once more"), on("t"))
 
 
+@pytest.mark.parametrize("options", [{}, {"thread": lambda _: 1 / 0}], ids=["a subagent", "an error of ours"])
+def test_a_request_without_the_memory_is_not_sent_twice(make, options):
+    """There is no smaller one: the same would be refused again."""
+    memory = make()
+
+    def play(messages):
+        raise ContextOverflowError("too long")
+
+    inner = Scripted(play=play)
+    helper = agent(inner, memory, strict=False, **options)
+
+    @tool
+    def ask(path: str) -> str:
+        """Ask a helper."""
+        with pytest.raises(ContextOverflowError):
+            helper.invoke(say(f"errand for {path}"))
+        return "no answer"
+
+    def told(messages):
+        return calling("ask", 1, path="x") if messages[-1].type == "human" else AIMessage("Done.")
+
+    agent(Scripted(play=told), memory, tools=[ask]).invoke(say("Send the helper."), on("t"))
+    assert len(inner.calls) == 1
+
+
 def long_talk(runner, turns=24):
     for n in range(turns):
         runner.invoke(say(f"Question {n}"), on("t"))
