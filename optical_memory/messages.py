@@ -241,10 +241,23 @@ def content_text(content: Any) -> tuple[str, tuple[Attachment, ...]]:
     return "\n".join(texts), tuple(files)
 
 
+def unwrapped(block: Any) -> Any:
+    """A block of a provider that LangChain has no standard form for, as it came; any other as it is."""
+    wrapped = isinstance(block, Mapping) and block.get("type") == "non_standard"
+    return block.get("value", block) if wrapped else block
+
+
+def is_reasoning(block: Any) -> bool:
+    """Is this block a model's reasoning, readable or not?"""
+    bare = unwrapped(block)
+    return isinstance(bare, Mapping) and bare.get("type") in REASONING
+
+
 def _read_block(block: Any, texts: list[str], files: list[Attachment]) -> None:
     if isinstance(block, str):
         texts.append(block)
         return
+    block = unwrapped(block)
     if not isinstance(block, Mapping):
         texts.append(str(block))
         return

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optical_memory.errors import BudgetError, ConfigError, MissingExtraError
@@ -79,13 +79,15 @@ class Call:
 class Sent:
     """A request as it goes to the model, its messages before they took a provider's form, and the context in them.
 
-    Without a context they are plain messages; without a call the memory has no part in it.
+    Without a context they are plain messages; without a call the memory has no part in it. `stored` says that the memory
+    has the call's messages, so that the answer has its place behind them.
     """
 
     request: ModelRequest[Any]
     messages: list[BaseMessage]
     call: Call | None = None
     context: Context | None = None
+    stored: bool = False
 
 
 class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -155,7 +157,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             try:
                 response = handler(sent.request)
             except ContextOverflowError:
-                if self._observing:
+                if self._observing or sent.call is None:
                     raise
                 sent = self._prepared(request, OVERFLOW_SHARE)
                 response = handler(sent.request)
@@ -172,7 +174,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
             try:
                 response = await handler(sent.request)
             except ContextOverflowError:
-                if self._observing:
+                if self._observing or sent.call is None:
                     raise
                 sent = await asyncio.to_thread(self._prepared, request, OVERFLOW_SHARE)
                 response = await handler(sent.request)
@@ -226,13 +228,14 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         except BudgetError:
             return self._shortened(request, call)
         if self._observing:
-            return Sent(request, list(request.messages), call, context)
+            return Sent(request, list(request.messages), call, context, stored=True)
         return self._wired(request, call, context.messages, context)
 
     def _without_memory(self, request: ModelRequest[Any], call: Call, reason: Exception) -> Sent:
         """The request with trimmed plain messages; unchanged where even trimming fails."""
         try:
-            return self._wired(request, call, self._plain(call, reason), None)
+            plain = self._wired(request, call, self._plain(call, reason), None)
+            return replace(plain, stored=isinstance(reason, BudgetError))  # it comes after they were remembered
         except Exception as error:
             self._failed(error, "a model call goes out unchanged")
             return Sent(request, list(request.messages))
@@ -248,9 +251,10 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         numbers = self._numbers(call)
         short = cut(answered(newest), room // CUT_SHARE, count, lambda m: numbers.get(id(m)))
         before = call.messages[: len(call.messages) - len(newest)]
+        first = numbers.get(id(newest[0]))
         context = self.memory.project(
             before, thread=call.place.thread, model=call.model, budget=call.budget, vision=call.vision,
-            reserved=call.reserved + count(short),
+            reserved=call.reserved + count(short), upto=first and first - 1,
         )  # fmt: skip
         self._health.once("cut", CUT)
         return self._wired(request, call, [*context.messages, *short], context, trusting=False)
@@ -267,7 +271,7 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         made = wired(
             request.override(model=without_thinking(request, told)), told, call.profile, self._cache, call.place.thread
         )
-        return Sent(made, told, call, context)
+        return Sent(made, told, call, context, stored=context is not None)
 
     def _call(self, request: ModelRequest[Any], share: float) -> Call | None:
         """What is asked; None where the memory has no part in this call."""
@@ -342,13 +346,13 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
         whole = getattr(response, "model_response", response)  # a layer below may have added a command
         answers = [m for m in (getattr(whole, "result", None) or [whole]) if isinstance(m, BaseMessage)]
         self._bonds.note(_base(sent.request), sent.messages, answers)
-        if sent.call is None or sent.context is None or self._health.resting:
+        if sent.call is None or not sent.stored or self._health.resting:
             return
         try:
             self._endings.ended(sent.call.place, sent.call.messages, answers)
         except Exception as error:
             self._failed(error, "an answer is remembered with the next call")
-        if self._observes and not sent.call.place.ephemeral:
+        if sent.context is not None and self._observes and not sent.call.place.ephemeral:
             self._observed(sent.context, answers)
 
     def _observed(self, context: Context, answers: Sequence[BaseMessage]) -> None:
@@ -383,9 +387,10 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _warn(self, request: ModelRequest[Any], where: Place | None) -> None:
         """Say once what keeps the memory from working as it should."""
-        if where is None and is_subagent(request.runtime):
+        inside = is_subagent(request.runtime)
+        if where is None and inside:
             self._health.once("subagent", SUBAGENT)
-        elif where is None or where.ephemeral:
+        elif where is None or (where.ephemeral and not inside):
             self._health.once("no thread", NO_THREAD)
         if any(getattr(m, "additional_kwargs", {}).get("lc_source") == "summarization" for m in request.messages):
             self._health.once("summary", SUMMARY)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import PydanticUserError, TypeAdapter
 
 from optical_memory.cost import Profile, token_counter
 from optical_memory.planning.spans import Settings
@@ -60,11 +62,13 @@ def _dump(tool: Any) -> str:
 
 def _answer(form: Any) -> list[str]:
     """The schema that the answer has to follow, if any: a strategy's, a type's or a JSON schema itself."""
-    schema = getattr(form, "schema", form)
-    found = getattr(schema, "model_json_schema", None)
-    if callable(found):
-        return [_json(found())]
-    return [] if schema is None else [_json(schema)]
+    schema = form if isinstance(form, type) else getattr(form, "schema", form)
+    if schema is None:
+        return []
+    try:
+        return [_json(schema if isinstance(schema, Mapping) else TypeAdapter(schema).json_schema())]
+    except PydanticUserError:  # of a type without a JSON schema, which no provider can be sent
+        return [_json(schema)]
 
 
 def _json(value: Any) -> str:

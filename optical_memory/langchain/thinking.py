@@ -17,7 +17,7 @@ from langchain_core.messages import BaseMessage
 
 from optical_memory.memory.assemble import stripped
 from optical_memory.memory.kept import Kept
-from optical_memory.messages import REASONING, digest
+from optical_memory.messages import digest, is_reasoning
 
 KEPT = 16_384  # answers whose prefix is known in this process
 
@@ -65,7 +65,7 @@ class Bonds:
 
 def reasons(message: BaseMessage) -> bool:
     """Does this message carry reasoning?"""
-    return message.type == "ai" and any(_kind(block) in REASONING for block in _listed(message))
+    return message.type == "ai" and any(map(is_reasoning, _listed(message)))
 
 
 def prefixes(base: str, messages: Sequence[BaseMessage]) -> Iterator[str]:
@@ -77,7 +77,7 @@ def prefixes(base: str, messages: Sequence[BaseMessage]) -> Iterator[str]:
 
 def _said(message: BaseMessage) -> str:
     """What a provider is told by a message, without reasoning and without marks that change no word."""
-    blocks = [_bare(b) for b in _listed(message) if _kind(b) not in REASONING]
+    blocks = [_bare(b) for b in _listed(message) if not is_reasoning(b)]
     calls = [(c["id"], c["name"], c["args"]) for c in getattr(message, "tool_calls", ())]
     return repr((message.type, blocks, calls, getattr(message, "tool_call_id", None)))
 
@@ -95,10 +95,6 @@ def _listed(message: BaseMessage) -> Sequence[Any]:
     return message.content if isinstance(message.content, list) else [message.content]
 
 
-def _kind(block: Any) -> str:
-    return str(block.get("type", "")) if isinstance(block, Mapping) else ""
-
-
 def without_thinking(request: Any, messages: Sequence[BaseMessage]) -> Any:
     """The request's model with thinking switched off, where it would be refused; else the model itself.
 
@@ -109,7 +105,7 @@ def without_thinking(request: Any, messages: Sequence[BaseMessage]) -> Any:
     if _asked(model, request.model_settings) != "enabled" or not messages or messages[-1].type != "tool":
         return model
     called = next((m for m in reversed(messages) if m.type != "tool"), None)
-    if called is None or (_listed(called) and _kind(_listed(called)[0]) in REASONING):
+    if called is None or (_listed(called) and is_reasoning(_listed(called)[0])):
         return model
     return model.model_copy(update={"thinking": {"type": "disabled"}})
 

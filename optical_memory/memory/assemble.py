@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from optical_memory.memory.forms import to_anthropic, to_openai
-from optical_memory.messages import REASONING, SOURCE
+from optical_memory.messages import SOURCE, is_reasoning, unwrapped
 from optical_memory.planning.context import LOWERED, Segment
 from optical_memory.shown import Shown, short
 
@@ -115,9 +115,9 @@ def stripped(message: Any) -> Any:
         return message
     update: dict[str, Any] = {}
     if isinstance(message.content, list):
-        kept = [b for b in message.content if not (isinstance(b, Mapping) and b.get("type") in REASONING)]
+        kept = [b for b in message.content if not is_reasoning(b)]
         if len(kept) != len(message.content):
-            update["content"] = [_without_item(b) for b in kept] or ""
+            update["content"] = [_without_item(b) for b in kept if not _of_its_tools(b)] or ""
     if not _THOUGHTS.isdisjoint(message.additional_kwargs):
         update["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k not in _THOUGHTS}
     return message.model_copy(update=update) if update else message
@@ -132,6 +132,13 @@ def apart(message: Any) -> Any:
 
 
 _THOUGHTS = frozenset({"reasoning_content", "reasoning", "__openai_function_call_ids__"})
+
+
+def _of_its_tools(block: Any) -> bool:
+    """Is it a call of OpenAI's own tools (a search, code), or its result? These have no form without their id."""
+    bare = unwrapped(block)
+    item = (bare.get("id") or bare.get("tool_call_id")) if isinstance(bare, Mapping) else None
+    return str(item or "").startswith(("ws_", "fs_", "ci_", "ig_", "mcp_", "mcpl_"))
 
 
 def _without_item(block: Any) -> Any:

@@ -241,22 +241,23 @@ class OpticalMemory(Shown):
 
     def project(
         self, messages: Sequence[object], *, thread: str, query: str | None = None, model: str | None = None,
-        budget: int | None = None, reserved: int = 0, vision: bool | None = None,
+        budget: int | None = None, reserved: int = 0, vision: bool | None = None, upto: int | None = None,
     ) -> Context:  # fmt: skip
         """`context` for a list that the caller holds: it is remembered first, and its own message objects are used.
 
         With another model or budget the plan is kept too, beside the memory's own, so that the prefix of a run stays;
-        no page is sealed and no step taken for it. `vision=False` is for a model that cannot see: text only. The call is
-        noted for the `ledger`. With `mode="observe"` the context is the caller's own list, and its `would` what would
-        have been sent; steps are taken as if it were.
+        no page is sealed and no step taken for it. `vision=False` is for a model that cannot see: text only. The thread is
+        shown up to the list's newest turn, or up to turn `upto`. The call is noted for the `ledger`. With `mode="observe"`
+        the context is the caller's own list, and its `would` what would have been sent; steps are taken as if it were.
         """
         remembered = self.remember(thread, messages)
         mine: dict[int, list[Any]] = {}
         for number, message in zip(remembered.turns, messages, strict=True):
             if number is not None and hasattr(message, "type"):
                 mine.setdefault(number, []).append(message)
-        upto = max((n for n in remembered.turns if n is not None), default=None)
-        asked = self._asked(thread, self.settings(model, budget, vision), query, reserved, upto=upto, mine=mine)
+        newest = max((n for n in remembered.turns if n is not None), default=None)
+        settings = self.settings(model, budget, vision)
+        asked = self._asked(thread, settings, query, reserved, upto=newest if upto is None else upto, mine=mine)
         if self.config.mode == "observe":
             made = self._maker.unchanged(replace(asked, mine={}), messages, remembered)
         else:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from optical_memory.messages import content_text
+from optical_memory.messages import content_text, unwrapped
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -74,9 +74,7 @@ def to_anthropic(messages: Sequence[BaseMessage]) -> tuple[str, list[Block]]:
 def _blocks(message: BaseMessage, form: Form) -> Iterator[Block]:
     """The content of a message in a client's form, else as words; blocks that say nothing are left out."""
     content: Any = message.content
-    for given in content if isinstance(content, list) else [content]:
-        wrapped = isinstance(given, Mapping) and given.get("type") == "non_standard"
-        block = given.get("value", given) if wrapped else given
+    for block in map(unwrapped, content if isinstance(content, list) else [content]):
         made = form(block) if isinstance(block, Mapping) else None
         if made is not None:
             yield made

@@ -25,6 +25,7 @@ log = logging.getLogger("optical_memory")
 
 PIECE = 1_000  # characters of a turn in one vector: usual models read about 250 tokens and leave out the rest
 PIECES = 8  # of a turn at most
+BLANK = "[blank]"  # in place of a piece of blanks: many models refuse one, and with it all texts beside it
 BATCH = 64  # texts given to the model at once
 CATCH_UP = 256  # turns embedded before a search at most: an imported thread is done in several, or by `embed`
 PAUSE = timedelta(seconds=60)  # after a failure, before the model is asked again
@@ -110,7 +111,7 @@ class Meaning:
 
     def prepare(self, store: Store, thread: str, query: str | None) -> None:
         """Embed a query, and the turns that are not embedded yet, before a search; never raises for what the model does."""
-        if not query or self._embedder is None or self._resting():
+        if not (query and query.strip()) or self._embedder is None or self._resting():
             return
         asked = self._asked.get(query) or self._ask(query)
         if asked is None:
@@ -267,7 +268,7 @@ def pieces(turn: TurnRow) -> Iterator[str]:
     text = f"{turn.name}: {turn.text}" if turn.name else turn.text
     for _ in range(PIECES):
         cut = len(text) if len(text) <= PIECE else (text.rfind(" ", PIECE // 2, PIECE) + 1 or PIECE)
-        yield text[:cut]
+        yield text[:cut] if text[:cut].strip() else BLANK
         text = text[cut:]
         if not text.strip():
             return

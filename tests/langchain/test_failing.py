@@ -176,6 +176,32 @@ def test_beside_what_is_cut_the_model_still_sees_its_memory(make, long):
     assert memory.ledger("t").calls == len(model.calls)
 
 
+def test_a_host_that_sends_its_news_alone_has_its_memory_beside_what_is_cut_too(make):
+    """Without a checkpointer the long message is all that the call brings: what came before is in the memory only."""
+    memory, model = make(budget=3_000), Scripted(play=lists)
+    runner = agent(model, memory, tools=(look, huge))
+    runner.invoke(say("The gate code in Bergen is 8841-kestrel."), on("t"))
+    memory.pin("t", [1])
+    for n in range(12):
+        runner.invoke(say(f"Remark {n}: " + "the sea is calm and the wind is low " * 12), on("t"))
+    runner.invoke(say(huge.invoke({})), on("t"))
+    told = " ".join(str(m.content) for m in model.calls[-1])
+    assert billed(model.calls[-1], model.offered) <= 3_000
+    assert "8841-kestrel" in told
+    assert "line 3999 of the listing" in told
+    assert memory.turns("t")[-1].text == "Read."
+
+
+def test_the_answer_to_a_message_that_is_shown_alone_is_remembered(make):
+    """Where nothing fits beside what is cut, the host may still send its news alone the next time."""
+    memory, model = make(budget=700), Scripted(play=lists)
+    runner = agent(model, memory, tools=(look, huge), strict=False)
+    runner.invoke(say(huge.invoke({})), on("t"))
+    runner.invoke(say("Well?"), on("t"))
+    assert len(model.calls[0]) == 2, "the system prompt and the message"
+    assert [t.text for t in memory.turns("t")][1:] == ["Read.", "Well?", "Read."]
+
+
 def test_an_error_of_the_model_is_the_models_own(make):
     """What the model raises is not caught, not logged as ours, and does not rest the store."""
 

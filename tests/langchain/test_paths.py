@@ -147,6 +147,31 @@ def test_a_model_that_says_its_input_is_too_long_gets_a_smaller_one_once(make):
         runner.invoke(say("once more"), on("t"))
 
 
+@pytest.mark.parametrize("options", [{}, {"thread": lambda _: 1 / 0}], ids=["a subagent", "an error of ours"])
+def test_a_request_without_the_memory_is_not_sent_twice(make, options):
+    """There is no smaller one: the same would be refused again."""
+    memory = make()
+
+    def play(messages):
+        raise ContextOverflowError("too long")
+
+    inner = Scripted(play=play)
+    helper = agent(inner, memory, strict=False, **options)
+
+    @tool
+    def ask(path: str) -> str:
+        """Ask a helper."""
+        with pytest.raises(ContextOverflowError):
+            helper.invoke(say(f"errand for {path}"))
+        return "no answer"
+
+    def told(messages):
+        return calling("ask", 1, path="x") if messages[-1].type == "human" else AIMessage("Done.")
+
+    agent(Scripted(play=told), memory, tools=[ask]).invoke(say("Send the helper."), on("t"))
+    assert len(inner.calls) == 1
+
+
 def long_talk(runner, turns=24):
     for n in range(turns):
         runner.invoke(say(f"Question {n}"), on("t"))
@@ -238,6 +263,24 @@ def test_a_subagent_does_not_write_into_its_parents_thread(make, subagents):
     assert [t.text for t in memory.turns("t") if t.role == "user"] == ["Send the helper."]
     assert [t.thread for t in memory.threads()] == ["t"]
     assert len(inner.calls) == 2
+
+
+def test_a_subagent_that_is_apart_in_a_named_thread_is_not_told_that_a_name_is_missing(make, caplog):
+    """Its memory lasts for its run because the host asked for that."""
+    memory, inner = make(), Scripted(play=looks(1))
+    helper = agent(inner, memory, subagents="isolate")
+
+    @tool
+    def ask(path: str) -> str:
+        """Ask a helper."""
+        return helper.invoke(say(f"errand for {path}"))["messages"][-1].content
+
+    def play(messages):
+        return calling("ask", 1, path="x") if messages[-1].type == "human" else AIMessage("Done.")
+
+    agent(Scripted(play=play), memory, tools=[ask]).invoke(say("Send the helper."), on("t"))
+    assert len(inner.calls) == 2
+    assert "no thread id" not in caplog.text
 
 
 def test_the_host_may_name_the_thread(make):

@@ -184,6 +184,26 @@ def test_long_turns_have_several_vectors(make):
         assert len(list(pieces(other))) == PIECES
 
 
+class Strict(Hashing):
+    """A model that refuses blanks, as services do."""
+
+    def _vector(self, text: str) -> list[float]:
+        if not text.strip():
+            raise ValueError("input cannot be empty")
+        return super()._vector(text)
+
+
+def test_turns_and_questions_of_blanks_do_not_end_the_search_by_meaning(make, caplog):
+    """A model that refuses them would refuse all the texts beside them too, with every search anew."""
+    with make(embeddings=Strict()) as memory:
+        memory.remember("t", [*talk(9), ("user", " \n "), ("assistant", "x" * 600 + " " * 4_000 + "y")])
+        memory.search("t", " ")
+        assert memory.search("t", "When is the vessel off?")[0].turn == 4
+        assert memory.embed("t") == 0, "all of them are"
+        assert vectors(memory) > 10
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("answer", [None, [], [0.0, 0.0], [float("nan")] * 3])
 def test_a_model_that_fails_costs_no_search(make, clock, caplog, answer):
     """Words answer alone, one warning says so, and the model is asked again after a while."""
