@@ -24,7 +24,7 @@ from langchain_core.tools import BaseTool
 from optical_memory.cost import Profile, known
 from optical_memory.langchain.endings import Endings
 from optical_memory.langchain.health import PAUSE, Health
-from optical_memory.langchain.pairs import answered, cut, paired, repairs, rounds, sendable, trimmed
+from optical_memory.langchain.pairs import cut, paired, repairs, sendable, trimmed
 from optical_memory.langchain.sizes import Reserved, message_counter
 from optical_memory.langchain.thinking import Bonds, without_thinking
 from optical_memory.langchain.tools import TOKENS, RecallMemory, checked, messages_in
@@ -32,6 +32,7 @@ from optical_memory.langchain.where import Place, Subagents, Thread, is_subagent
 from optical_memory.langchain.wire import Cache, family, model_name, wired
 from optical_memory.memory import Context, OpticalMemory
 from optical_memory.memory.assemble import stripped
+from optical_memory.memory.rounds import answered, rounds
 from optical_memory.messages import injected
 
 try:  # keep our spans from repeating the whole history (langchain 1.4 and newer)

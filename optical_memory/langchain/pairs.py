@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from optical_memory.memory.assemble import stripped
+from optical_memory.memory.rounds import BEGINS, answered, calls_of, missing, rounds
 from optical_memory.messages import SOURCE
 from optical_memory.planning.excerpt import head_and_tail
 
 Count = Callable[[Sequence[BaseMessage]], int]
 Handle = Callable[[BaseMessage], int | None]  # the number of the turn that a message belongs to, if it is stored
 
-UNANSWERED = "[no result: the call was interrupted]"
 EMPTY = "[empty message]"
-BEGINS = "[the assistant begins]"
 LEAST = 200  # characters: no message is cut below this
 ANCHOR_SHARE = 4  # the run's first message may take a fourth of the room
-
-
-def rounds(messages: Sequence[BaseMessage]) -> list[list[BaseMessage]]:
-    """Messages in groups that stay together: one message, or an AI message with the results of its calls.
-
-    A result whose call does not stand right before it is left out: no provider takes it.
-    """
-    out: list[list[BaseMessage]] = []
-    for message in messages:
-        if not isinstance(message, ToolMessage):
-            out.append([message])
-        elif out and message.tool_call_id in _calls(out[-1][0]):
-            out[-1].append(message)
-    return out
 
 
 def paired(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """The messages without results that lack their call."""
     return [message for group in rounds(messages) for message in group]
-
-
-def answered(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The messages, and a result for each call that never got one: a call without one is refused by every provider."""
-    return [message for group in rounds(messages) for message in (*group, *_missing(group))]
 
 
 def sendable(messages: Sequence[BaseMessage], thoughts: bool = False) -> list[BaseMessage]:
@@ -62,7 +42,7 @@ def _filled(message: BaseMessage) -> BaseMessage:
 
 
 def _says_nothing(message: BaseMessage, thoughts: bool) -> bool:
-    if not isinstance(message, AIMessage) or _calls(message):
+    if not isinstance(message, AIMessage) or calls_of(message):
         return False
     return not _blocks_left(message if thoughts else stripped(message))
 
@@ -80,7 +60,7 @@ def says(block: Mapping[str, Any]) -> bool:
 
 def unanswered(messages: Sequence[BaseMessage]) -> int:
     """How many results `answered` adds."""
-    return sum(len(list(_missing(group))) for group in rounds(messages))
+    return sum(len(missing(group)) for group in rounds(messages))
 
 
 def repairs(messages: Sequence[BaseMessage], each: int, budget: int) -> int:
@@ -91,25 +71,11 @@ def repairs(messages: Sequence[BaseMessage], each: int, budget: int) -> int:
     """
     total = text = 0
     for group in reversed(rounds(messages)):
-        total += each * len(list(_missing(group)))
+        total += each * len(missing(group))
         text += sum(len(str(message.text)) // 4 for message in group)
         if total + text > budget:
             break
     return min(total, budget // 2)
-
-
-def _calls(message: BaseMessage) -> dict[str, str]:
-    """The ids and names of a message's calls, those with broken arguments included."""
-    if not isinstance(message, AIMessage):
-        return {}
-    return {str(c["id"]): str(c["name"]) for c in (*message.tool_calls, *message.invalid_tool_calls) if c.get("id")}
-
-
-def _missing(group: Sequence[BaseMessage]) -> Iterator[ToolMessage]:
-    have = {m.tool_call_id for m in group if isinstance(m, ToolMessage)}
-    for call, name in _calls(group[0]).items():
-        if call not in have:
-            yield ToolMessage(UNANSWERED, tool_call_id=call, name=name, status="error")
 
 
 # --------------------------------------------------------------------------------------------- a plain history
@@ -121,7 +87,7 @@ def trimmed(messages: Sequence[BaseMessage], room: int, count: Count, handle: Ha
     The newest round is always there, and so is the message of the user that began the run; both are cut to head and
     tail where they are too long. Pairs are whole, and the list begins with a human message where there is one.
     """
-    groups = [[*group, *_missing(group)] for group in rounds(messages)]
+    groups = [[*group, *missing(group)] for group in rounds(messages)]
     if not groups:
         return list(messages), False
     chosen = _newest(groups, room, count, handle)

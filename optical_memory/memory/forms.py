@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from optical_memory.memory.rounds import BEGINS, missing
 from optical_memory.messages import content_text, unwrapped
 
 if TYPE_CHECKING:
@@ -52,20 +53,34 @@ class Media:
 
 
 def to_openai(messages: Sequence[BaseMessage]) -> list[Block]:
-    """The messages for OpenAI's chat completions, one for each."""
-    return [_openai(message) for message in messages]
+    """The messages for OpenAI's chat completions, one for each, and a result for each call that never got one."""
+    return [_openai(message) for message in _whole(messages)]
 
 
 def to_anthropic(messages: Sequence[BaseMessage]) -> tuple[str, list[Block]]:
-    """(system text, messages) for Anthropic, where those of one role in a row are one message."""
+    """(system text, messages) for Anthropic, where those of one role in a row are one message, and a person's is the first."""
     out: list[Block] = []
-    for message in (m for m in messages if m.type != "system"):
+    for message in (m for m in _whole(messages) if m.type != "system"):
         role, blocks = _anthropic(message)
+        if blocks and not out and role == "assistant":
+            out.append({"role": "user", "content": [{"type": "text", "text": BEGINS}]})
         if blocks and out and out[-1]["role"] == role:
             out[-1]["content"] += blocks
         elif blocks:
             out.append({"role": role, "content": blocks})
     return "\n\n".join(str(m.text) for m in messages if m.type == "system"), out
+
+
+def _whole(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The messages with a result for each call; those of the newest message may be what the host waits for."""
+    out: list[BaseMessage] = []
+    group: list[BaseMessage] = []
+    for message in messages:
+        if group and message.type != "tool":
+            out += [*group, *missing(group)]
+            group = []
+        group.append(message)
+    return [*out, *group]
 
 
 # --------------------------------------------------------------------------------------------- blocks

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from optical_memory.langchain.pairs import answered, paired, rounds, trimmed, unanswered
+from optical_memory.langchain.pairs import paired, trimmed, unanswered
+from optical_memory.memory.rounds import answered, rounds
 from optical_memory.planning.excerpt import head_and_tail
 from tests.langchain.conftest import assert_pairs_whole
 

@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from optical_memory.memory.forms import to_anthropic, to_openai
 from optical_memory.messages import digest
 
+ASKED = HumanMessage("Look.")
 PNG = "iVBORw0KGgo="
 SHOWN = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
 SEEN = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
@@ -94,18 +95,18 @@ def test_an_answer_is_sent_without_media(block):
     """Neither client takes pictures or files in what the model said."""
     message = AIMessage(["look", block])
     kinds = {b["type"] for b in to_openai([message])[0]["content"]}
-    kinds |= {b["type"] for b in to_anthropic([message])[1][0]["content"]}
+    kinds |= {b["type"] for b in to_anthropic([ASKED, message])[1][1]["content"]}
     assert kinds <= {"text", "thinking"}
 
 
 def test_calls_with_broken_arguments_go_out_too():
     """Their results stand behind them, and a result without its call is refused."""
     broken = {"id": "c", "name": "f", "args": "{'a", "error": None, "type": "invalid_tool_call"}
-    talk = [AIMessage("", invalid_tool_calls=[broken]), ToolMessage("no", tool_call_id="c")]
-    asked, told = to_openai(talk)
+    talk = [ASKED, AIMessage("", invalid_tool_calls=[broken]), ToolMessage("no", tool_call_id="c")]
+    _, asked, told = to_openai(talk)
     assert asked["tool_calls"] == [{"type": "function", "id": "c", "function": {"name": "f", "arguments": "{'a"}}]
     assert told == {"role": "tool", "tool_call_id": "c", "content": "no"}
-    _, (call, result) = to_anthropic(talk)
+    _, (_, call, result) = to_anthropic(talk)
     assert call["content"] == [{"type": "tool_use", "id": "c", "name": "f", "input": {}}]
     assert result["content"][0]["tool_use_id"] == "c"
 
@@ -118,7 +119,7 @@ def test_what_anthropic_left_in_an_answer_goes_back_to_it_as_it_came():
         {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []},
     ]
     message = AIMessage([*left, {"type": "reasoning", "reasoning": "of another"}, words("found")])
-    assert to_anthropic([message])[1][0]["content"] == [*left, words("found")]
+    assert to_anthropic([ASKED, message])[1][1]["content"] == [*left, words("found")]
     assert to_openai([message])[0]["content"][-1] == words("found")
 
 
@@ -126,3 +127,28 @@ def test_a_message_of_nothing_but_empty_blocks_is_sent_empty_or_not_at_all():
     """An empty list is refused by both."""
     assert to_openai([HumanMessage([{"type": "text"}])]) == [{"role": "user", "content": ""}]
     assert to_anthropic([HumanMessage([{"type": "text"}])]) == ("", [])
+
+
+def test_a_call_that_was_never_answered_has_a_result_that_says_so():
+    """A loop that was stopped between a call and its results, and goes on: both refuse a call without its result."""
+    calls = [{"name": "look", "args": {}, "id": name} for name in "ab"]
+    talk = [ASKED, AIMessage("", tool_calls=calls), ToolMessage("row 1", tool_call_id="a"), HumanMessage("Well?")]
+    assert [(m["role"], m.get("tool_call_id")) for m in to_openai(talk)[2:]] == [
+        ("tool", "a"), ("tool", "b"), ("user", None),
+    ]  # fmt: skip
+    results = to_anthropic(talk)[1][2]["content"]
+    assert [b.get("tool_use_id") for b in results] == ["a", "b", None]
+    assert "no result" in results[1]["content"][0]["text"]
+
+
+def test_a_call_that_waits_for_its_results_stands_as_it_is():
+    """The newest one: the host puts the results behind it."""
+    talk = [ASKED, AIMessage("", tool_calls=[{"name": "look", "args": {}, "id": "a"}])]
+    assert len(to_openai(talk)) == len(to_anthropic(talk)[1]) == 2
+
+
+def test_a_talk_that_the_assistant_begins_is_one_that_anthropic_takes():
+    """There a person's message comes first."""
+    _, (opened, told, asked) = to_anthropic([AIMessage("Ahoy. How can I help?"), ASKED])
+    assert [m["role"] for m in (opened, told, asked)] == ["user", "assistant", "user"]
+    assert told["content"] == [words("Ahoy. How can I help?")]
