@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from optical_memory.cost import Profile, image_size, profile
 from optical_memory.memory import Context, OpticalMemory
+from optical_memory.memory.forms import to_openai
 from optical_memory.pages import Sheet
 from optical_memory.planning.decay import Age
 from optical_memory.planning.tiers import Tier
@@ -163,7 +164,7 @@ def _fitted(
 def as_rows(context: Context, messages: Sequence[Row]) -> list[dict[str, Any]]:
     """OpenAI-style messages; those that were given come out as they were given."""
     given = {row["id"]: dict(row) for row in messages if row.get("id")}
-    return [given.get(m.id or "") or row for m, row in zip(context.messages, context.to_openai(), strict=True)]
+    return [given.get(m.id or "") or to_openai([m])[0] for m in context.messages]
 
 
 def tokens(rows: Sequence[Row], cost: Cost) -> int:
