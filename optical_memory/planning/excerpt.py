@@ -9,6 +9,7 @@ from optical_memory.planning.context import Segment, handle_line
 from optical_memory.planning.spans import Settings, State, StoredTurn
 
 EXCERPT_CHARS = 400  # what is left of a run's first message where even that does not fit
+SHARE = 4  # an excerpt takes a fourth of the call at most, or each tool round behind it would force a step
 
 
 def tightest(state: State, settings: Settings) -> tuple[list[Segment], int]:
@@ -34,7 +35,8 @@ def _anchor_excerpt(state: State, settings: Settings, newest: StoredTurn | None,
     if old is not None and old.tokens <= room:
         return old
     anchor = next((t for t in state.fresh if t.number == state.anchor), None)
-    text, tokens = _excerpt(anchor, settings, room) if anchor else ("", 0)
+    most = min(room, (settings.budget - state.reserved) // SHARE)
+    text, tokens = _excerpt(anchor, settings, most) if anchor else ("", 0)
     return Segment("excerpt", (state.anchor, state.anchor), tokens, text=text) if text else None
 
 
