@@ -161,6 +161,7 @@ def test_the_ledger_of_a_thread_and_of_all(harbour: str, run: Command, told: Tol
     assert found["assumptions"][0][:40] in shown
 
 
+@pytest.mark.slow
 def test_threads_in_every_order(run: Command, told: Told, tmp_path: Path) -> None:
     """By last use, making, name, turns and tokens; another order is refused."""
     for name, length in (("b", 3), ("c", 9), ("a", 6)):

@@ -282,6 +282,7 @@ def test_what_the_newest_message_asks_for_comes_back_before_it_and_stays(make):
     assert [m.content for m in later.messages[: len(context.messages)]] == [m.content for m in context.messages]
 
 
+@pytest.mark.slow
 def test_what_came_back_by_itself_counts_only_while_it_is_shown(make):
     """After a step within the run has sealed its anchor's place, the figure and the messages agree again."""
     memory = make(budget=1_500, recall=("tokens", 300))

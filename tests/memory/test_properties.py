@@ -158,6 +158,7 @@ def test_resolution_never_rises_with_age(opened, runs, model, budget):
             told |= said
 
 
+@pytest.mark.slow
 @slow
 @given(st.lists(run, min_size=3, max_size=7), st.sampled_from(MODELS), st.integers(800, 3_000))
 def test_a_new_turn_leaves_what_stands_before_it_unless_a_step_is_due(opened, runs, model, budget):
@@ -182,6 +183,7 @@ def test_a_new_turn_leaves_what_stands_before_it_unless_a_step_is_due(opened, ru
             before = after
 
 
+@pytest.mark.slow
 @slow
 @given(st.lists(run, min_size=3, max_size=6), st.integers(1_000, 3_000))
 def test_within_a_run_only_the_budget_changes_a_tier(opened, runs, budget):

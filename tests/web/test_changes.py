@@ -37,6 +37,7 @@ def test_the_dialog_of_forget_says_what_goes_and_where_copies_may_live(client, m
     assert [t.text for t in memory.turns(THREAD, first=2, last=4)] == texts
 
 
+@pytest.mark.slow
 def test_the_dialog_of_forget_names_those_who_go_along(tmp_path, view):
     """Of turns whose text was let go only a picture is left: forgetting one takes the others on it, and that is said first."""
     with OpticalMemory(tmp_path / "fading.db", model=MODEL, budget=3_000, retain="clear") as memory:
