@@ -250,7 +250,7 @@ def unwrapped(block: Any) -> Any:
 def is_reasoning(block: Any) -> bool:
     """Is this block a model's reasoning, readable or not?"""
     bare = unwrapped(block)
-    return isinstance(bare, Mapping) and bare.get("type") in REASONING
+    return isinstance(bare, Mapping) and str(bare.get("type")) in REASONING
 
 
 def _read_block(block: Any, texts: list[str], files: list[Attachment]) -> None:
