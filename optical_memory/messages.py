@@ -250,7 +250,7 @@ def unwrapped(block: Any) -> Any:
 def is_reasoning(block: Any) -> bool:
     """Is this block a model's reasoning, readable or not?"""
     bare = unwrapped(block)
-    return isinstance(bare, Mapping) and bare.get("type") in REASONING
+    return isinstance(bare, Mapping) and str(bare.get("type")) in REASONING
 
 
 def _read_block(block: Any, texts: list[str], files: list[Attachment]) -> None:
@@ -358,14 +358,23 @@ def json_safe(value: Any) -> Any:
 def _dict_to_langchain(message: Message) -> BaseMessage:
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-    content = message.data.get("content")
-    common: dict[str, Any] = {"content": "" if content is None else content, "id": message.id, "name": message.name}
+    common: dict[str, Any] = {
+        "content": _as_content(message.data.get("content")), "id": message.id, "name": message.name,
+    }  # fmt: skip
     if message.role == "assistant":
         good, bad = _parsed_calls(message.calls)
         return AIMessage(**common, tool_calls=good, invalid_tool_calls=bad)
     if message.role == "tool":
         return ToolMessage(**common, tool_call_id=message.answers or "")
     return (HumanMessage if message.role == "user" else SystemMessage)(**common)
+
+
+def _as_content(content: Any) -> str | list[str | dict[Any, Any]]:
+    """The content of a dict as LangChain takes it: a text, or a list of texts and blocks."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    blocks = content if isinstance(content, list) else [content]
+    return [block if isinstance(block, str | dict) else str(block) for block in blocks]
 
 
 def _parsed_calls(calls: Iterable[ToolCall]) -> tuple[list[Any], list[Any]]:

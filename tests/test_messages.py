@@ -52,6 +52,18 @@ def test_what_was_stored_is_what_was_given(text, role, name):
     assert as_langchain(message).content == text
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(None, ""), ({"type": "text", "text": "hi"}, "hi"), (["hi", 5, None], "hi\n5\nNone"), (5, "5"), (("hi",), "hi")],
+    ids=str,
+)
+def test_whatever_content_a_dict_has_can_be_shown_again(content, text):
+    """What was stored is no text and no list of blocks: it is shown as what was read of it."""
+    message = read({"role": "user", "content": content})
+    assert message.text == text
+    assert read(as_langchain(message)).hash == message.hash
+
+
 def test_unparsable_arguments_are_kept_as_an_invalid_call():
     """Nothing that a model wrote is lost."""
     message = as_langchain(

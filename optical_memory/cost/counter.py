@@ -60,11 +60,11 @@ def _listed(messages: Iterable[Any]) -> Sequence[Any]:
 
 
 def _message(message: BaseMessage, of: Profile) -> int:
-    calls = getattr(message, "tool_calls", None) or []
+    calls = [*(getattr(message, "tool_calls", None) or ()), *(getattr(message, "invalid_tool_calls", None) or ())]
     content = [message.content] if isinstance(message.content, str) else message.content
-    shown = [b for b in content if not (calls and isinstance(b, Mapping) and b.get("type") in _CALLS)]
+    shown = [b for b in content if not (calls and isinstance(b, Mapping) and _kind(b) in _CALLS)]
     tokens = of.message_overhead + sum(_block(block, of) for block in shown)
-    tokens += sum(_call(call["name"], call["args"], of) for call in calls)
+    tokens += sum(_call(str(call["name"]), call["args"], of) for call in calls)
     named = _text(message.name, of) if message.name else 0
     return tokens + named + (of.call_overhead if message.type == "tool" else 0)
 
@@ -81,7 +81,7 @@ def _call(name: str, arguments: object, of: Profile) -> int:
 def _block(block: str | Block, of: Profile) -> int:
     if isinstance(block, str):
         return _text(block, of)
-    kind = block.get("type")
+    kind = _kind(block)
     if kind in _CALLS:
         return _call(str(block.get("name")), block.get("input", block.get("args", block.get("arguments"))), of)
     if kind in ("tool_result", "function_call_output"):
@@ -90,6 +90,10 @@ def _block(block: str | Block, of: Profile) -> int:
         return _picture(_payload(block), _level(block), of)
     data = _payload(block)
     return _pdf(data, of) if data and data.startswith(b"%PDF") else _text(_words(block), of)
+
+
+def _kind(block: Block) -> str:
+    return str(block.get("type"))
 
 
 def _nested(content: object, of: Profile) -> int:

@@ -4,7 +4,8 @@ A hook at a run's end would be a node of the graph, and each node costs a checkp
 is remembered as soon as the model gives it. Should other middleware rewrite it afterwards (personal data, a guardrail), the
 thread's next call brings another text under the same id. Then the first text is erased from the database, the state's is
 stored instead, and from then on every answer is remembered with the next call. The answer to compare is the thread's newest
-message in the database, so it may have been given in another process, or in one that has ended.
+message in the database, so it may have been given in another process, or in one that has ended. Where the next call goes
+on from before that answer, it is on another branch: it is never shown again, but its bytes stay.
 """
 
 from __future__ import annotations

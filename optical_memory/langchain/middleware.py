@@ -113,8 +113,8 @@ class OpticalMemoryMiddleware(AgentMiddleware[Any, Any, Any]):
 
     With the memory's `mode="observe"` each call is remembered, planned and priced, and goes out as it came, without the
     recall tool. A memory without a model takes over that of the first call, if its costs are known. An answer is
-    remembered as the model gives it. Where other middleware rewrites answers (personal data), the thread's next call in
-    this process erases what was taken out; `OpticalMemoryAtEndMiddleware` never stores it.
+    remembered as the model gives it. Where other middleware rewrites answers (personal data), the thread's next call erases
+    what was taken out, unless it goes on from an earlier point of the talk; `OpticalMemoryAtEndMiddleware` never stores it.
 
     Without a thread id the memory lasts for one run. Put it after retry, fallback and routing middleware, so that it
     sees the model that is called, and before prompt caching. Not together with SummarizationMiddleware, which destroys

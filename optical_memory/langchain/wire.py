@@ -222,7 +222,8 @@ def host_marks(request: Any, messages: Sequence[BaseMessage]) -> Marks:
 
 
 def _control(holder: Any) -> Mapping[str, Any] | None:
-    return holder.get("cache_control") if isinstance(holder, Mapping) else None
+    found = holder.get("cache_control") if isinstance(holder, Mapping) else None
+    return found if isinstance(found, Mapping) else None
 
 
 def _marked(request: Any, messages: list[BaseMessage], cache: str) -> Any:

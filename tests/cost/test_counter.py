@@ -156,3 +156,15 @@ keys = st.sampled_from(["text", "url", "image_url", "base64", "data", "source", 
 @settings(max_examples=300, deadline=None)
 def test_no_block_however_odd_makes_the_count_fail(kind, fields):
     assert token_counter(CLAUDE)([HumanMessage([{**fields, "type": kind}])]) >= 0
+
+
+def test_calls_with_broken_arguments_are_counted():
+    """They go out as they are: a long one takes as much as a good one."""
+    count, words = token_counter(GPT), "pump 4711 " * 400
+    call = {"name": "look", "args": f'{{"path": "{words}', "id": "c", "error": None, "type": "invalid_tool_call"}
+    assert count([AIMessage("", invalid_tool_calls=[call])]) > text_tokens(words, GPT)
+
+
+def test_a_block_whose_type_is_no_text_is_counted_by_its_words():
+    """A host may have stored anything."""
+    assert token_counter(GPT)([HumanMessage([{"type": ["text"], "said": "the pump is late"}])]) > 4

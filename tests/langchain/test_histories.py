@@ -205,7 +205,10 @@ def test_an_answer_of_reasoning_alone_leaves_no_gap_where_its_reasoning_goes(doo
     assert "All is well." in json.dumps(payload)
 
 
-ODD = [{"type": "text"}, {"type": "text", "text": None}, {"text": "hi"}, {"cachePoint": {"type": "default"}}, {}]
+ODD = [
+    {"type": "text"}, {"type": "text", "text": None}, {"text": "hi"}, {"cachePoint": {"type": "default"}}, {},
+    {"type": ["text"]}, {"type": "text", "text": "hi", "cache_control": True},
+]  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore")
